@@ -140,7 +140,7 @@ def test_the_page_is_checked_before_sending(run: Run, monkeypatch: pytest.Monkey
     run("digest", "build", *WEEK)
     told = run("digest", "send")
     assert (
-        "paperagent: warning: PAPERAGENT_PUBLIC_URL: the links in mails lead to a page that does not" in told
+        "paperagent: warning: PAPERAGENT_PUBLIC_URL: the links in emails lead to a page that does not" in told
     )
     assert "--no-check skips this check" in told
     assert "1 sent" in told

@@ -89,7 +89,7 @@ def test_categories_without_papers_are_refused(
     assert '<option value="cs.IR">' in shown
     refused = pages.post(path, data={"action": "save", "categories": "cs, cs.CV, foo"})
     assert refused.status_code == 422
-    assert "No paper here is in cs.CV, foo. Choose among cs.CL, cs.IR." in refused.text
+    assert "No paper here is in cs.CV, foo. Choose from cs.CL, cs.IR." in refused.text
     assert digest.subscribers.get(ana.id) == ana
     assert pages.post(path, data={"action": "save", "categories": "CS, cs.ir"}).status_code == 303
 

@@ -121,7 +121,7 @@ CASES = {
     "unknown": "CONFIRM YOUR SUBSCRIPTION",
     "pending": "CONFIRM YOUR SUBSCRIPTION",
     "confirmed": "YOU ARE ALREADY SUBSCRIBED",
-    "left": "You unsubscribed from this digest. Somebody, probably you,",
+    "left": "You unsubscribed from this digest. Someone, probably you,",
     "bounced": "",
     "complained": "",
     "removed": "",
@@ -184,7 +184,7 @@ def test_the_operator_sees_who_has_not_confirmed(site: FormSite, capsys: pytest.
     assert main.main(["subscribers", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "requested" in line] == [
-        "- requested: new@test.example — daily, asked for 1 hour ago, not confirmed"
+        "- requested: new@test.example — daily, requested 1 hour ago, not confirmed"
     ]
     assert main.main(["subscribers", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
@@ -269,7 +269,7 @@ def test_categories_without_papers_are_refused(
     for path in ("/subscribe", "/subscribe/preview"):
         refused = site.http.post(path, data={"email": "new@test.example", "categories": "cs.CL, foo"})
         assert refused.status_code == 422
-        assert "No paper here is in foo. Choose among cs.CL, cs.IR." in refused.text
+        assert "No paper here is in foo. Choose from cs.CL, cs.IR." in refused.text
     assert site.subscribe("new@test.example", categories="cs").status_code == 200
     assert len(site.mails.taken) == 1
 

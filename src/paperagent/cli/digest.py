@@ -46,7 +46,7 @@ no_check_option = click.option(
     "check",
     flag_value=False,
     default=True,
-    help="Do not check the web page; for a page that this machine cannot reach.",
+    help="Do not check the web page, for example if this machine cannot reach it.",
 )
 
 
@@ -164,8 +164,8 @@ def send(session: Session, /, **options: Any) -> None:
     """Send the issues that were built.
 
     Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
-    library folder. Before sending, the web page at PAPERAGENT_PUBLIC_URL is asked whether it accepts the
-    links in the mails.
+    library folder. Before sending, a check warns if the web page at PAPERAGENT_PUBLIC_URL does not accept the
+    links in the emails.
     """
     chosen = pop_period(options)
     dry_run, check = options.pop("dry_run"), options.pop("check")

@@ -69,7 +69,7 @@ def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -
 
 
 def _warn_about_page(settings: Settings) -> None:
-    """Warn if the links in the digest's mails do not work."""
+    """Warn if the links in the digest's emails do not work."""
     if settings.public_url is None or settings.secret is None:
         return
     from paperagent.digest.delivery.page_check import page_problem

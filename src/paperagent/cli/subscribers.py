@@ -111,9 +111,9 @@ def add(session: Session, /, email: str, **options: Any) -> None:
 @common_options
 @click.pass_obj
 def list_subscribers(session: Session, *, as_json: bool) -> None:
-    """List subscribers, states and preferences.
+    """List subscribers with their states and preferences.
 
-    Visitors of the web page who have not confirmed yet are listed as requested.
+    Visitors of the web page who have not confirmed yet are listed as "requested".
     """
     from paperagent.digest.database import format_timestamp
 
@@ -148,7 +148,7 @@ def _request_rows(requests: Iterable[tuple[str, Frequency, dt.datetime]]) -> Ite
     for email, frequency, at in requests:
         hours = int((utc_now() - at).total_seconds() / 3600)
         age = f"{counted(hours, 'hour')} ago" if hours else "less than an hour ago"
-        detail = f"{frequency}, asked for {age}, not confirmed"
+        detail = f"{frequency}, requested {age}, not confirmed"
         yield Block("row", email, marker="requested".ljust(12), detail=detail, tight=True, plain=True)
 
 
@@ -188,7 +188,7 @@ def import_csv(session: Session, *, file: Path, confirmed: bool) -> None:
     """Add subscribers from a CSV file.
 
     Columns: email, interests, questions, categories, frequency, max_items. Only email is required. Separate
-    several interests with semicolons. No mail is sent; to send confirmation messages, run 'subscribers
+    several interests with semicolons. No email is sent; to send confirmation messages, run 'subscribers
     confirm --ask'.
     """
     from paperagent.digest import subscriber_files
@@ -263,7 +263,7 @@ def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more",
 @common_options
 @click.pass_obj
 def import_unsubscribes(session: Session, *, mbox: Path) -> None:
-    """Unsubscribe everyone who asked by mail.
+    """Unsubscribe everyone who asked by email.
 
     MBOX is a mailbox file in mbox format.
     """

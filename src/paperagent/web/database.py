@@ -35,12 +35,12 @@ CREATE TABLE request (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, address TEXT NOT NULL, preferences TEXT NOT NULL,
   frequency TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT)
 ;
--- Mails of one kind to one address, so that no address gets many of them.
+-- Emails of one kind to one address, so that no address gets many of them.
 CREATE TABLE mailing (key TEXT NOT NULL, kind TEXT NOT NULL, sent_at TEXT NOT NULL)
 ;
 CREATE INDEX mailing_key ON mailing (key, kind, sent_at)
 ;
--- hash: SHA-256 of the random id in the mailed link or in the cookie.
+-- hash: SHA-256 of the random id in the emailed link or in the cookie.
 CREATE TABLE sign_in (hash TEXT PRIMARY KEY, address TEXT NOT NULL, expires_at TEXT NOT NULL) WITHOUT ROWID
 ;
 CREATE TABLE session (hash TEXT PRIMARY KEY, address TEXT NOT NULL, expires_at TEXT NOT NULL) WITHOUT ROWID

@@ -1,4 +1,4 @@
-"""The fields for a reader's preferences, which the pages for subscribing and for preferences share."""
+"""The fields for preferences, which the pages to subscribe and to change preferences share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PreferenceForm:
 
     @classmethod
     def showing(cls, preferences: Preferences, frequency: Frequency) -> PreferenceForm:
-        """Return the form with a reader's preferences."""
+        """Return the form with a subscriber's preferences."""
         return cls(
             {
                 "email": "",
@@ -63,7 +63,7 @@ class PreferenceForm:
         questions = [line for line in values["questions"].splitlines() if line.strip()]
         categories = values["categories"].replace(",", " ").split()
         text = values["max_items"].strip()
-        # A number that is none fails the check of the range.
+        # Text that is not a number becomes 0, which fails the check of the range.
         items = (int(text) if text.isdecimal() and len(text) < 4 else 0) if text else None
         self.check("interests", lambda: Preferences.validated(interests))
         self.check("questions", lambda: Preferences.validated((), questions))
@@ -81,7 +81,7 @@ class PreferenceForm:
         if not unknown:
             return
         names = ", ".join(list(existing)[:MAX_NAMED])
-        advice = f"Choose among {names}" if names else "Leave this empty; the papers here have no categories"
+        advice = f"Choose from {names}" if names else "Leave this empty; the papers here have no categories"
         more = f" and {len(existing) - MAX_NAMED} more" if len(existing) > MAX_NAMED else ""
         without = visible(", ".join(unknown), limit=80)
         self.errors["categories"] = f"No paper here is in {without}. {advice}{more}."

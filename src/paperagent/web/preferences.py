@@ -1,7 +1,7 @@
-"""The pages behind the links in a digest mail: unsubscribe, feedback, preferences, and the reading list.
+"""The pages behind the links in the digest's emails: unsubscribe, feedback, preferences, reading list.
 
-The signed token in the address identifies the reader, so nobody has to sign in. A GET only shows a page with
-a button, because mail scanners open every link; the POST acts.
+The signed token in the address identifies the subscriber, so nobody has to sign in. A GET only shows a page
+with a button, because mail scanners open every link; the POST acts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MAX_QUERY = 300
 
 
 def show_unsubscribe(site: Site, request: Request) -> Response:
-    """Show the button that stops the mails."""
+    """Show the button that unsubscribes."""
     subscriber_id, _ = read_token(site, request, "unsubscribe")
     subscriber = find_subscriber(site, subscriber_id)
     stopped = subscriber is None or subscriber.state == "unsubscribed"
@@ -54,10 +54,9 @@ def show_unsubscribe(site: Site, request: Request) -> Response:
 
 
 def unsubscribe(site: Site, request: Request) -> Response:
-    """Stop the mails: for the button, and for mail programs that do it with one click (RFC 8058).
+    """Unsubscribe, by the button or by the one-click POST of a mail program (RFC 8058).
 
-    A second time changes nothing, and a reader who was removed is told the same. A POST that says neither is
-    refused.
+    A second time changes nothing, and a removed subscriber sees the same page. Any other POST is refused.
     """
     subscriber_id, _ = read_token(site, request, "unsubscribe")
     is_one_click = field(request, "List-Unsubscribe").casefold() == "one-click"
@@ -76,7 +75,7 @@ def unsubscribe(site: Site, request: Request) -> Response:
 
 
 def show_feedback(site: Site, request: Request) -> Response:
-    """Show the button that keeps the feedback or, if it is kept already, what can be changed about it."""
+    """Show the button that stores the feedback or, if it is stored already, the buttons that change it."""
     subscriber_id, (paper_id, linked_kind) = read_token(site, request, "feedback")
     require_subscriber(site, subscriber_id)
     tokens = site.tokens
@@ -94,7 +93,7 @@ def show_feedback(site: Site, request: Request) -> Response:
 
 
 def give_feedback(site: Site, request: Request) -> Response:
-    """Keep or undo feedback; without fields, keep the feedback that the link names."""
+    """Store or undo feedback; without fields, store the feedback that the link names."""
     subscriber_id, (paper_id, linked_kind) = read_token(site, request, "feedback")
     require_subscriber(site, subscriber_id)
     kind = _known_kind(field(request, "kind") or linked_kind)
@@ -115,7 +114,7 @@ def _known_kind(text: str | None) -> FeedbackKind | None:
 
 
 def show_preferences(site: Site, request: Request) -> Response:
-    """Show a reader's preferences and ratings, and what else they can do."""
+    """Show a subscriber's preferences, ratings and further actions."""
     subscriber_id, _ = read_token(site, request, "preferences")
     subscriber = require_subscriber(site, subscriber_id)
     form = PreferenceForm.showing(subscriber.preferences, subscriber.frequency)
@@ -123,9 +122,9 @@ def show_preferences(site: Site, request: Request) -> Response:
 
 
 def change_preferences(site: Site, request: Request) -> Response:
-    """Do what the pressed button says: save the preferences, undo a rating, or forget the reader.
+    """Do what the pressed button says: save the preferences, undo a rating, or delete the data.
 
-    A POST of no button is refused, because its missing fields would erase the preferences.
+    A POST without a button is refused, because its missing fields would erase the preferences.
     """
     subscriber_id, _ = read_token(site, request, "preferences")
     subscriber = require_subscriber(site, subscriber_id)
@@ -174,7 +173,7 @@ def _preferences_page(
 
 
 def download_data(site: Site, request: Request) -> Response:
-    """Return what is stored about a reader, with the whole address, which no page shows."""
+    """Return what is stored about a subscriber, with the whole address, which no page shows."""
     subscriber_id, _ = read_token(site, request, "preferences")
     subscriber = require_subscriber(site, subscriber_id)
     seen = site.digest.subscribers.preferences_with_feedback(subscriber).seen
@@ -197,7 +196,7 @@ def download_data(site: Site, request: Request) -> Response:
 
 
 def show_saved(site: Site, request: Request) -> Response:
-    """Show a reader's saved papers, or those that contain the words of ``q``."""
+    """Show a subscriber's saved papers, or those that contain the words of ``q``."""
     query = request.query_params.get("q", "")[:MAX_QUERY].strip()
     saved = _saved_papers(site, request)
     words = query.casefold().split()
@@ -231,7 +230,7 @@ def _searchable(paper: Paper) -> str:
 
 ROUTES = (
     Route("/unsubscribe/{token}", show_unsubscribe, public=True),
-    # One mail server unsubscribes many readers.
+    # One mail server unsubscribes many subscribers.
     Route("/unsubscribe/{token}", unsubscribe, methods=("POST",), limit="none", public=True),
     Route("/feedback/{token}", show_feedback, public=True),
     Route("/feedback/{token}", give_feedback, methods=("POST",), public=True),

@@ -1,7 +1,7 @@
-"""What visitors ask for at ``/subscribe``: kept until they confirm, and the mails that they get.
+"""Requests to subscribe from ``/subscribe``, and the emails that answer them.
 
-A form that anybody can fill in must not change an existing subscriber, tell who is one, or send many mails.
-So it only stores a request. The lookup and the mail come later, in the background, and the request is
+A form that anybody can fill in must not change a subscriber, reveal who is one, or send many emails. So it
+only stores a request. The lookup and the email come later, in the background, and the request is
 applied when the owner of the address confirms it.
 """
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("paperagent.web")
 MAX_MAILS_PER_DAY = 200
-"""Mails that the form sends to all addresses together, so that nobody can flood mailboxes through it."""
+"""Emails that the form sends to all addresses together, so that nobody can flood mailboxes with it."""
 MAX_CONFIRMATIONS_PER_DAY = 3
-"""Confirmation mails to one address; after the first, the address must have unsubscribed for each."""
+"""Confirmation emails to one address. Each one after the first requires that it has unsubscribed since."""
 MAX_REQUESTS = 10_000
 """Stored requests; further ones are dropped until older ones expire."""
 _LIFETIME = dt.timedelta(seconds=CONFIRM_SECONDS)
@@ -101,7 +101,7 @@ def confirm_request(site: Site, request: SignupRequest) -> Subscriber:
     If the process ends in between, the request can be confirmed again, with the same result.
 
     Raises:
-        InputError: the address must not be mailed.
+        InputError: no email may be sent to the address.
     """
     subscriber = site.digest.subscribers.confirm_signup(
         request.email, request.preferences, frequency=request.frequency
@@ -122,7 +122,7 @@ def forget_address(site: Site, key: str) -> None:
 
 
 def answer_request(site: Site, request_id: int) -> None:
-    """Send the mail that a request calls for, if any; a request that needs no confirmation is deleted."""
+    """Send the email that a request calls for, if any. Delete a request that needs no confirmation."""
     request = find_request(site, request_id)
     if request is None:
         return
@@ -138,7 +138,7 @@ def answer_request(site: Site, request_id: int) -> None:
 
 
 def _send(site: Site, request: SignupRequest, subscriber: Subscriber | None, kind: str) -> bool:
-    """Send a mail to the address of the subscriber or else of the request; return whether it was sent."""
+    """Send an email to the subscriber, or else to the address of the request; return whether it was sent."""
     mailer, now = site.digest.mailer, site.clock()
     try:
         if kind == "already" and subscriber is not None:
@@ -161,9 +161,9 @@ def _send(site: Site, request: SignupRequest, subscriber: Subscriber | None, kin
 
 
 def _reserve_mail(site: Site, key: str, kind: str) -> bool:
-    """Count a mail against the limits of the day; return False if it must not be sent.
+    """Count an email against the daily limits; return False if it must not be sent.
 
-    An address gets one mail of each kind a day. Somebody who unsubscribed by mistake may confirm again.
+    An address gets one email of each kind a day. Somebody who unsubscribed by mistake may confirm again.
     """
     now = site.clock()
     left_at = site.digest.subscribers.unsubscribed_at(key)

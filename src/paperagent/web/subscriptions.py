@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from paperagent.web.site import Site
 
 MIN_FORM_SECONDS, MAX_FORM_SECONDS = 2, 12 * 3600
-"""A form that is sent faster or later than this was not filled in by a person."""
+"""A form that is sent sooner or later than this was not filled in by a person."""
 HONEYPOT = "comment"
 """The name of a field that people do not see, so that only programs fill it in."""
 PREVIEW_DAYS = 7
@@ -41,7 +41,7 @@ PREVIEW_DAYS = 7
 
 
 def show_form(site: Site, request: Request) -> Response:
-    """Show the form or, where it cannot send mails, how else to subscribe."""
+    """Show the form or, if emails cannot be sent, how else to subscribe."""
     if not site.settings.signup_open:
         sender = parseaddr(site.settings.mail_from or "")[1]
         return page(site, request, "subscribe.html.j2", form=None, sender=sender)

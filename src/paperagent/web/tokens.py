@@ -1,4 +1,4 @@
-"""What the pages behind the links of mails have in common: who the reader is, and how addresses are shown."""
+"""What the pages behind the links in emails share: finding the subscriber, and masking addresses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BAD_LINK = "This link is not complete. Please use the whole link in the email."
 _ADDRESS = re.compile(r"[^\s<>()\[\]:;,]+@[^\s<>()\[\]:;,]+")
-EXPIRED_LINK = "This link worked for 48 hours. Subscribe again to get a new one."
+EXPIRED_LINK = "This link was valid for 48 hours. Subscribe again to get a new one."
 
 
 def read_token(site: Site, request: Request, purpose: Purpose) -> tuple[int, tuple[str, ...]]:
@@ -61,13 +61,13 @@ def require_subscriber(site: Site, subscriber_id: int) -> Subscriber:
 
 
 def masked(email: str) -> str:
-    """Return ``a•••@example.org``, which only the owner recognizes, because mails are forwarded."""
+    """Return ``a•••@example.org``, which only the owner recognizes, because emails are forwarded."""
     local, _, domain = email.rpartition("@")
     return f"{local[:1]}•••@{domain}"
 
 
 def without_addresses(text: object) -> str:
-    """Return a message of a mail server without the mail addresses that it repeats, for the log."""
+    """Return a message of a mail server without the email addresses that it repeats, for the log."""
     return _ADDRESS.sub("…", str(text))
 
 

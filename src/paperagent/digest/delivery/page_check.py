@@ -1,4 +1,4 @@
-"""Check that the web page answers to which the links in mails lead."""
+"""Checks that the web page accepts the links in emails."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _MAX_BYTES = 1_000
 
 
 def page_problem(public_url: str | None, tokens: SignedTokens | None) -> str | None:
-    """Return why the links in mails would not work, with the fix; None if they do or if there are none.
+    """Return why the links in emails would not work, with the fix; None if they work or if there are none.
 
-    Two pages are fetched: the health check and, with a signed token that belongs to nobody, an unsubscribe
-    page, which a page with another secret does not show.
+    Two pages are fetched: the health check, and an unsubscribe page with a token that belongs to nobody. A
+    server with another secret refuses the token.
     """
     if public_url is None or tokens is None:
         return None
     problem = _fetch_problem(f"{public_url}/healthz", contains=b'"ok"')
     if problem is not None:
         return (
-            f"PAPERAGENT_PUBLIC_URL: the links in mails lead to a page that {problem}; "
+            f"PAPERAGENT_PUBLIC_URL: the links in emails lead to a page that {problem}; "
             "start it with 'paperagent serve', or correct the address"
         )
     if _fetch_problem(f"{public_url}/unsubscribe/{tokens.create('unsubscribe', 0)}") is not None:
         return (
-            "PAPERAGENT_SECRET: the web page does not accept the links in mails; "
+            "PAPERAGENT_SECRET: the web page does not accept the links in emails; "
             "give 'paperagent serve' the same secret"
         )
     return None

@@ -21,7 +21,7 @@ _SUBSCRIBED_FOOTER = (
     "You receive this because you subscribed. Papers are chosen by your topics, questions and ratings."
 )
 _PERSONAL_FOOTER = "Papers are chosen by topics and questions."
-_GENERAL_FOOTER = "The general issue: papers on the main topics of these days, or with the most upvotes."
+_GENERAL_FOOTER = "The general issue: papers on the main topics of this period, or with the most upvotes."
 _CHECK_UNSETTLED = "If the check could not confirm a sentence, the cited sentence is shown below it."
 
 
@@ -268,7 +268,7 @@ def describe_reason(reason: Reason, period: Period) -> str:
     """Return why a paper is in the issue of a period, as text for the subscriber."""
     text = formatting.clean_text(reason.text, 160)
     days = (period.until - period.since).days + 1
-    when = {1: "of the day", 7: "this week"}.get(days, "of these days")
+    when = {1: "of the day", 7: "this week"}.get(days, "of this period")
     descriptions = {
         "interest": f"Your topic: {text}",
         "question": f"Your question: {text}",

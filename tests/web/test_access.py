@@ -305,7 +305,7 @@ def test_who_may_not_ask_leaves_nothing_behind(
         with from_address(http, STRANGER) as stranger:
             response = stranger.post("/ask", data={"question": "How many tokens does Tindersift remove?"})
             assert response.status_code == 403
-            assert "Only readers who have signed in can ask" in stranger.get("/ask").text
+            assert "Only signed-in readers can ask" in stranger.get("/ask").text
         with http.app.state.site.database.reading() as db:  # type: ignore[attr-defined]
             assert db.execute("SELECT count(*) FROM conversation").fetchone() == (0,)
 

@@ -208,7 +208,7 @@ def test_a_conversation_by_keyboard(chromium: Any, served: tuple[str, ScriptedSe
     assert not delete.is_visible()
     tab.get_by_text("Delete it now").click()
     delete.click()
-    assert tab.locator("h1").inner_text() == "The conversation is deleted."
+    assert tab.locator("h1").inner_text() == "Conversation deleted"
     tab.close()
 
 

@@ -70,8 +70,8 @@ def test_the_library_answers_about_itself(web: TestClient) -> None:
     ("question", "made"),
     [
         (TOKENS, "Sentences quoted from the abstracts"),
-        ("What's new this week?", "From the records of the library"),
-        ("Slow Rivers Carry Heavy Stones Downhill", "From the records of the library"),
+        ("What's new this week?", "From the library’s database"),
+        ("Slow Rivers Carry Heavy Stones Downhill", "From the library’s database"),
         ("What is the price of butter in Peru?", ""),
         ("hello", ""),
     ],
@@ -82,8 +82,7 @@ def test_how_an_answer_was_made_is_said_below_it(web: TestClient, question: str,
     for page in (web.get(path).text, web.get(path).text):
         answer, _, end = page.partition('<div class="end">')
         assert (
-            re.findall(r"(?:Sentences (?:quoted|of)|From the records|Written by)[^<]*", end)
-            == [made][: len(made)]
+            re.findall(r"(?:Sentences quoted|From the library|Written by)[^<]*", end) == [made][: len(made)]
         )
         assert "Sentences quoted" not in answer
 
@@ -133,7 +132,7 @@ def test_a_deleted_conversation_is_gone(web: TestClient) -> None:
     path = ask(web)
     deleted = web.post(f"{path}/delete")
     assert deleted.status_code == 200
-    assert "<h1>The conversation is deleted.</h1>" in deleted.text
+    assert "<h1>Conversation deleted</h1>" in deleted.text
     for address in (path, f"{path}.md", f"{path}.json", f"{path}.bib"):
         assert web.get(address).status_code == 404
     assert web.post(path, data={"question": TOKENS}).status_code == 404
@@ -207,7 +206,7 @@ def test_a_question_about_a_paper_is_answered_from_it(web: TestClient) -> None:
     path = ask(web, "How many parameters does it have?", paper="tindersift-c2002f86")
     assert "22 million" in web.get(path).text
     none = web.get(ask(web, "What is the price of butter in Peru?", paper="tindersift-c2002f86")).text
-    assert ">Ask all papers</a>" in none
+    assert ">Ask about all papers</a>" in none
     web.post(path, data={"question": "What is quantization?"})
     turn = web.get(path).text.partition('id="t2"')[2].partition("</article>")[0]
     assert set(re.findall(r"/paper/([\w-]+)", turn)) <= {"tindersift-c2002f86"}
@@ -217,7 +216,7 @@ def test_a_question_about_a_paper_is_answered_from_it(web: TestClient) -> None:
 
 def test_dates_limit_a_conversation(web: TestClient) -> None:
     page = web.get(ask(web, since="2020-01-01", until="2020-12-31")).text
-    assert "Ask without the limit on dates" in page
+    assert "Ask without the date limit" in page
     wrong = web.post("/ask", data={"question": TOKENS, "since": "2021-01-01", "until": "2020-01-01"})
     assert wrong.status_code == 422
 
@@ -285,7 +284,7 @@ def test_an_answer_that_cannot_be_read_is_said_to_be(web: TestClient) -> None:
     web.get(path)
     with web.app.state.site.database.writing() as db:  # type: ignore[attr-defined]
         db.execute("UPDATE turn SET answer = '[]' WHERE conversation = ?", (path.rpartition("/")[2],))
-    assert "This answer cannot be read any more." in web.get(path).text
+    assert "This answer can no longer be read." in web.get(path).text
     assert web.get(f"{path}.md").text == ""
 
 

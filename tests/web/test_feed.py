@@ -223,7 +223,7 @@ def test_a_wrong_parameter_is_named(feed: TestClient, parameters: str, name: str
             response = feed.get(f"{path}?{parameters}")
             assert response.status_code == 400
             assert "<h1>Check the address</h1>" in response.text
-            assert f"Its parameter “{name}” cannot be used: " in response.text
+            assert f"The parameter “{name}” cannot be used: " in response.text
 
 
 def test_unknown_parameters_are_ignored(feed: TestClient) -> None:

@@ -36,7 +36,7 @@ def test_other_names_are_refused(web: TestClient, host: str) -> None:
     """A page whose host name was rebound to 127.0.0.1 cannot read the library."""
     response = web.get("/", headers={"host": host})
     assert response.status_code == 421
-    assert "does not answer under that name" in response.text
+    assert "does not answer to that host name" in response.text
 
 
 @pytest.mark.parametrize(

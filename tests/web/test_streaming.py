@@ -205,7 +205,7 @@ def test_a_deleted_conversation_stops(served: tuple[str, Site], model: ScriptedS
     read(address, path, until=SHORTER[0])
     with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)) as connection:
         connection.request("POST", f"{path}/delete")
-        assert "The conversation is deleted." in connection.getresponse().read().decode()
+        assert "Conversation deleted" in connection.getresponse().read().decode()
     assert wait_for(lambda: model.hung_up == 1)
     assert site.conversations.turns(path.rpartition("/")[2]) == []
 

@@ -23,7 +23,7 @@ from paperagent.cli.session import Session, warn
 def serve(
     session: Session, *, host: str | None, port: int | None, open_browser: bool, print_unit: bool
 ) -> None:
-    """Serve the library as a web page: the feed, questions, the digest and its subscribers.
+    """Serve the library as a web page with the feed, search, questions and the digest.
 
     Press Ctrl-C to stop.
     """
@@ -37,8 +37,8 @@ def serve(
         settings = agent.settings
         with server.listen(settings.web_host, settings.web_port) as listening:
             address = server.address_of(listening)
-            readers = f", for readers at {settings.public_url}/" if settings.public_url else ""
-            sys.stdout.write(f"paperagent is at {address}{readers} (Ctrl-C stops it)\n")
+            public = f" for {settings.public_url}/" if settings.public_url else ""
+            sys.stdout.write(f"Serving at {address}{public} (press Ctrl-C to stop)\n")
             sys.stdout.flush()
             for message in access.warnings(settings):
                 warn(message)

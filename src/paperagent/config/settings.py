@@ -143,7 +143,8 @@ class Settings(BaseSettings):
         None, description="API key of the Chroma server, or of the proxy in front of it (secret)"
     )
     contact: Annotated[str | None, _parsed(values.contact)] = Field(
-        None, description="mail or web address at which feed services can contact you"
+        None,
+        description="email or web address at which feed services and readers of the web page can contact you",
     )
     s2_key: Annotated[SecretStr | None, _parsed(values.api_key)] = Field(
         None, description="Semantic Scholar API key (secret)"
@@ -171,7 +172,7 @@ class Settings(BaseSettings):
     )
     secret: Annotated[SecretStr | None, _parsed(values.signing_secret)] = Field(
         None,
-        description="key that signs links in mails, at least 32 bytes: openssl rand -hex 32 (secret); to "
+        description="key that signs links in emails, at least 32 bytes: openssl rand -hex 32 (secret); to "
         "replace it, write NEW,OLD: old links stay valid",
     )
     digest_theme: Annotated[Path | None, _parsed(values.folder)] = Field(
@@ -190,7 +191,9 @@ class Settings(BaseSettings):
         8700, description="port of the web page, 0..65535 (0: any free port)"
     )
     web_read: Annotated[Literal["public", "signed-in"], _parsed(values.choice("public", "signed-in"))] = (
-        Field("public", description="who reads papers and the archive on the web page: public or signed-in")
+        Field(
+            "public", description="who can read papers and the archive on the web page: public or signed-in"
+        )
     )
     web_ask: Annotated[
         Literal["off", "extractive", "model"], _parsed(values.choice("off", "extractive", "model"))
@@ -200,7 +203,7 @@ class Settings(BaseSettings):
     )
     web_askers: Annotated[str | None, _parsed(values.askers)] = Field(
         None,
-        description="mail addresses and @domains that may sign in and ask the model, separated by commas",
+        description="email addresses and @domains that can sign in and ask the model, separated by commas",
     )
     web_max_cost_per_day: Annotated[float, _parsed(values.number(0, 1000))] = Field(
         1.0, description="maximum cost of all answers of the web page on one day in US dollars"
@@ -217,7 +220,7 @@ class Settings(BaseSettings):
         None, description="header in which a trusted proxy names the signed-in user, such as Remote-User"
     )
     web_keep_days: Annotated[int, _parsed(values.integer(1, 3650))] = Field(
-        30, description="days after which unused conversations of the web page are deleted, 1..3650"
+        30, description="days from the last question until a conversation on the web page is deleted, 1..3650"
     )
     web_signup: Annotated[bool | None, _parsed(values.flag)] = Field(
         None,
@@ -225,7 +228,7 @@ class Settings(BaseSettings):
         "public URL and a secret are set)",
     )
     web_metrics: Annotated[bool, _parsed(values.flag)] = Field(
-        False, description="serve figures at /metrics to programs on this machine (true or false)"
+        False, description="serve counters at /metrics to programs on this machine (true or false)"
     )
     prompts_dir: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of prompts that override the packaged ones"

@@ -2,8 +2,8 @@
 
 "[2]", "the second paper" and "the other one" name a paper. A pronoun ("how large is it?"), a missing
 subject ("with how many examples?") or a leading "and" refer to the papers that the conversation is
-about. These get a bonus to their score, the larger the less the question says by itself. A question
-on another topic still finds the papers of that topic, because they fit it better.
+about. The score of these papers gets a bonus. The less the question says by itself, the larger the bonus.
+A question on another topic still finds the papers of that topic, because they fit it better.
 
 The rules and bonuses were tuned on one half of `eval/cases/followups.jsonl`.
 """
@@ -47,23 +47,24 @@ _EARLIER_TURN = 0.5
 _CLOSEST_ONLY = 0.8
 """Share of the bonus for the closest papers of an abstention."""
 _NEW_BESIDE_KNOWN = 0.5
-"""Share of the bonus for papers that the answer to a follow-up cited beside those of the answer before it."""
+"""Share of the bonus for papers that only the answer to a follow-up cited, not the answer before it."""
 _RETRIEVED, _RETRIEVED_PAPERS = 0.9, 5
 """Share of the bonus for papers that were found but not cited, and their number, if a question picks one."""
 _MIN_LIST_SHARE = 0.5
-"""An answer lists papers if it cites at least this much from a second one, compared with the first."""
+"""An answer lists papers if it cites at least this share of sentences from a second one, relative to the
+first."""
 _WITHOUT_NAME = 0.4
-"""Share of the bonus for papers without a name in the question that another cited paper has."""
+"""Share of the bonus for papers that lack a name in the question which another cited paper has."""
 _BESIDE_NAMED = 0.2
 """Share of the bonus that is left if the question names a paper that was not cited."""
 
 _MAX_LENGTH = 300
 """Characters; a longer question, such as a pasted abstract, refers to nothing."""
 _CLEAR_LEAD = 0.35
-"""A paper that was not cited and leads the next five by this much is what a short question is about, if the
-question has no pronoun."""
+"""A short question without a pronoun is about the paper that leads the next five by this much, even if it was
+not cited."""
 _MIN_LEAD = 0.15
-"""A paper that leads the next five by this much is what an answer was about, even if it does not name it."""
+"""An answer was about the paper that leads the next five by this much, even if it does not name the paper."""
 _MAX_NAME_WORDS, _RARE, _RARE_SHARE = 4, 3, 0.001
 """Words of a name, and the number and share of papers with its rarest word, at most."""
 
@@ -95,7 +96,7 @@ _SEEKS_OTHERS = re.compile(
     rf"\b(?:other|another|more|similar|further)\ (?:\w+\ )?{PAPERS_NOUN}|\banything\ else\b", re.IGNORECASE
 )
 _SUBJECT = re.compile(rf"\b{VERB} the ([\w-]+)(?= \w+(?:\W*$| \w+\W*$)|\W*$)", re.IGNORECASE)
-"""A noun near the end of a question, with an article but without a description."""
+"""A noun with an article, near the end of a question and not described further."""
 _ASKS = re.compile(rf"^\W*(?:(?:and|but|so|ok)\b\W*)?(?:wh\w+|how|{VERB})\b", re.IGNORECASE)
 _SUCCESSOR = re.compile(
     r"""\b(?:follow-?\ ?up|newer|newest|later|latest|previous|earlier|older|original|next)
@@ -109,7 +110,7 @@ _CAMEL_NAME = re.compile(_CAMEL)
 _COINED = re.compile(rf"{_CAMEL}|\b[A-Z]\w*(?:-[A-Z]\w*)+")
 """A name that somebody coined, such as ``SaySelf`` or ``Night-Owl``."""
 _PREPOSITION = re.compile(r"\b(?:on|with|using|against|from|by|in|for|to)\b", re.IGNORECASE)
-"""Ends what a sentence presents: names after it are those of other things."""
+"""Ends what a sentence presents; later names belong to other things."""
 _ITEM = re.compile(r"\((\d|i{1,3}|iv|v)\)\s*([^(),;:.]{2,60})")
 _ROMAN = ("i", "ii", "iii", "iv", "v")
 _NAME = re.compile(rf"{_CAMEL}|(?<=[a-z,]\ )[A-Z][a-z]{{2,}}\w*(?:-\w+)*")
@@ -122,7 +123,7 @@ class Reference:
 
     strength: Strength = "none"
     bonus: Mapping[str, float] = field(default_factory=dict)
-    """What is added to the score of each paper that it may mean."""
+    """Paper id → what is added to its score."""
     beside: str | None = None
     """The id of a paper whose predecessor or successor the question asks for."""
 
@@ -187,7 +188,7 @@ def resolve(
 
 
 def _names_part(question: str, texts: Iterable[str]) -> bool:
-    """Return whether the subject is something of a cited paper: "how long did the fine-tuning take?"."""
+    """Return whether the subject is part of a cited paper: "how long did the fine-tuning take?"."""
     subject = _SUBJECT.search(question)
     if subject is None or len(topic_stems(question)) > MAX_WITH_PRONOUN:
         return False
@@ -199,10 +200,10 @@ def _adjusted(strength: Strength, question: str, *, is_cited: bool, has_clear_le
     """Return how clearly a question refers to cited papers, by its form and by the paper that fits it best.
 
     Args:
-        strength: How clearly by its form.
+        strength: How clearly it refers to them by its form alone.
         question: The question.
         is_cited: Whether the best paper was cited.
-        has_clear_lead: Whether it clearly exceeds all others.
+        has_clear_lead: Whether the best paper fits clearly better than all others.
     """
     topic = len(topic_stems(question))
     if is_cited:
@@ -219,7 +220,7 @@ def moved_to_named(
 ) -> Reference:
     """Return the reference, moved to those papers among ``others`` that the question names.
 
-    A name that a cited paper mentions, such as that of a baseline, does not move it, unless it is a title's.
+    A name that a cited paper mentions, such as a baseline's, moves the reference only if a title has it.
     """
     stats = question.query.stats
     abstracts = (cited[i].abstract for i, bonus in reference.bonus.items() if bonus > 0)
@@ -270,13 +271,13 @@ def names_introduced(abstract: str, stats: CorpusStats) -> list[str]:
 
 
 def _is_rare(stems: Sequence[str], stats: CorpusStats) -> bool:
-    """Return whether one of the stems of a name is in few papers."""
+    """Return whether few papers contain one of the stems of a name."""
     most = max(_RARE, _RARE_SHARE * stats.papers)
     return any(stats.frequency.get(s, 0) <= most for s in stems)
 
 
 def _mentions(question: str, name: str) -> bool:
-    """Return whether a question has a name; in capitals if it is an acronym, such as FAST."""
+    """Return whether a question has a name. An acronym, such as FAST, must be in capitals."""
     if name.isalpha() and name.isupper():
         return _contains_word(question, name)
     return _contains_word(question.casefold(), name.casefold())
@@ -304,7 +305,7 @@ def with_item(question: str, history: Sequence[Turn]) -> str:
 
 
 def with_papers(history: Sequence[Turn], search: Callable[[str], Sequence[Hit]]) -> tuple[Turn, ...]:
-    """Return the turns; the last two with the papers that they name, if only their text is known."""
+    """Return the turns. If only the text of one of the last two is known, add the papers that it names."""
     turns = list(history)
     for i in range(len(turns))[-2:]:
         if not turns[i].papers:
@@ -370,9 +371,9 @@ def _focus(question: str, history: Sequence[Turn]) -> dict[str, float]:
 
 
 def _shares(turn: Turn) -> dict[str, float]:
-    """Return the number of sentences that a turn cited from each paper, relative to the most.
+    """Return the number of sentences that a turn cited from each paper, relative to the highest number.
 
-    The paper that comes first fitted the question best, however many sentences of it were needed.
+    The first paper gets 1, because it fitted the question best.
     """
     counts = Counter(turn.citations or turn.papers)
     most = max(counts.values())

@@ -1,6 +1,6 @@
 """The form of a question: how clearly its wording refers to an earlier turn of the conversation.
 
-`follow_up` decides to which papers it refers.
+`follow_up` decides which papers it refers to.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Strength = Literal["none", "medium", "strong", "fragment", "exact"]
 """How clearly a question refers to an earlier turn; ``exact`` if it names a paper by its number."""
 
 _MAX_FRAGMENT, MAX_SHORT, _MAX_MEDIUM = 2, 2, 4
-"""Topic words of a question of each strength that has no sign of a reference but its brevity."""
+"""Maximum topic words of a question whose brevity is the only sign of a reference, by strength."""
 MAX_WITH_PRONOUN, _MAX_WITH_CONNECTIVE, _MAX_WITH_WEAK_PRONOUN = 7, 6, 4
 _MAX_BEFORE_PRONOUN = 3
 """Topic words before a pronoun; after more, it refers to one of them."""
 _MAX_FOREIGN_WORDS = 9
-"""Words of a question in another language that refers to the papers before it; two Chinese characters count
-as one."""
+"""Maximum words of a question in another language that refers to earlier papers. Two Chinese characters
+count as one word."""
 
 PICK = re.compile(
     r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
@@ -92,7 +92,7 @@ _NOT_ENGLISH = re.compile(
         |cu[aá]l\w*|cu[aá]nt\w+|qu[eé]|c[oó]mo|por|quel\w*|combien|pourquoi|comment|quale|quanti|perch[eé])\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""A letter or a word that English does not have: such a question is hardly found in English abstracts."""
+"""A letter or a word that English does not have. Such a question matches hardly any English abstract."""
 SWITCH = re.compile(
     r"""^\W*(?:(?:ok(?:ay)?|thanks|thank\ you|thx|so|and|but|now)\b\W*)*
     (?:(?:(?:on|to|for|a|an|now|one|something|completely|totally|quite)\ )*

@@ -1,4 +1,4 @@
-"""Who sent a request, what they may do, and how their questions are answered.
+"""Who sent a request, what the visitor may do, and how questions are answered.
 
 A visitor is the person at this machine, who may do everything; a signed-in reader; or an anonymous one.
 The network address comes from the connection, or from a trusted proxy's headers.
@@ -31,7 +31,7 @@ COOKIE = "__Host-paperagent"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_COST_PER_ANSWER = 0.05
 """US dollars that one answer may cost if the settings set no limit."""
-BUDGET_USED_UP = "Today's budget for the model is used up; quoted from the abstracts."
+BUDGET_USED_UP = "Today's budget for the model is used up, so this answer quotes the abstracts."
 _FORWARDING_HEADERS = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -128,13 +128,13 @@ def _without_port(hop: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """The sender of a request, and what they may do."""
+    """The sender of a request, with permissions."""
 
     origin: Origin
     user: str | None = None
-    """The mail address, or the proxy's name, of a signed-in reader."""
+    """The email address of a signed-in reader, or the name that the proxy gave."""
     is_asker: bool = False
-    """Whether the model answers their questions."""
+    """Whether the model answers the visitor's questions."""
 
     @property
     def is_local(self) -> bool:
@@ -185,12 +185,12 @@ def is_asker(settings: Settings, address: str) -> bool:
 
 
 def token_hash(token: str) -> str:
-    """Return the hash under which a random token is stored, so that the file gives nobody a session."""
+    """Return the hash of a random token. Only hashes are stored, so a copy of the file opens no session."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def can_sign_in(settings: Settings) -> bool:
-    """Return whether readers can sign in by a mailed link."""
+    """Return whether readers can sign in by an emailed link."""
     return bool(settings.web_askers) and settings.can_mail_links
 
 
@@ -203,7 +203,7 @@ def may_read(site: Site, request: Request) -> bool:
 
 
 def is_personal(site: Site, request: Request) -> bool:
-    """Return whether a page of the library must not be kept for other readers by a shared cache."""
+    """Return whether shared caches must not keep a page of the library for other readers."""
     return site.settings.web_read != "public" or visitor(site, request).user is not None
 
 
@@ -218,7 +218,7 @@ class AnswerPlan:
     max_cost: float | None = None
     """US dollars; None for the limit of the settings."""
     note: str = ""
-    """Said with the answer."""
+    """Shown with the answer."""
     reservation: int | None = None
 
 
@@ -235,7 +235,7 @@ def ask_mode(site: Site, request: Request) -> str:
 def require_asking(site: Site, request: Request) -> None:
     """Raise 403 if the visitor may not ask."""
     if ask_mode(site, request) == "off":
-        raise HTTPException(403, "Only readers who have signed in can ask questions here.")
+        raise HTTPException(403, "Only signed-in readers can ask questions here.")
 
 
 def plan_answer(site: Site, request: Request) -> AnswerPlan:
@@ -270,18 +270,18 @@ def warnings(settings: Settings) -> list[str]:
     asks_model = settings.web_ask == "model" or settings.web_askers or settings.web_user_header
     if asks_model and settings.answer_mode != "extractive" and model_price(settings) is None:
         result.append(
-            "PAPERAGENT_PRICE: not set, and the model's price is not known, so its cost has no limit: "
-            "readers who sign in are answered by the model, all others by quoted sentences"
+            "PAPERAGENT_PRICE: not set, and the model's price is not known, so its cost cannot be limited: "
+            "signed-in readers are answered by the model, all others with quoted sentences"
         )
     if (urlsplit(settings.public_url or "").hostname or "localhost") not in LOOPBACK_HOSTS and (
         settings.web_trusted_proxies is None
     ):
         result.append(
-            "PAPERAGENT_WEB_TRUSTED_PROXIES: not set; behind a proxy, all readers count as one for the rate "
-            "limits, and the person at this machine as a reader"
+            "PAPERAGENT_WEB_TRUSTED_PROXIES: not set; behind a proxy, all readers share one rate limit, "
+            "and the person at this machine counts as a reader"
         )
     if urlsplit(settings.public_url or "").path.strip("/"):
-        result.append("PAPERAGENT_PUBLIC_URL: has a path, but the page's links lead to the root of the host")
+        result.append("PAPERAGENT_PUBLIC_URL: has a path, but links start at the root of the host")
     return result
 
 

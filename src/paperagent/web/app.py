@@ -1,4 +1,4 @@
-"""The web application: all routes, and what happens at start, at errors and at the end."""
+"""The web application: all routes, startup, errors and shutdown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ROUTES: tuple[http.Route, ...] = (
 def create_app(site: Site) -> Starlette:
     """Return the ASGI application of a site.
 
-    At its start it loads templates and models in a thread, so that the first question does not wait for them.
+    At startup, a thread loads templates and models, so that the first question does not wait for them.
     """
 
     @asynccontextmanager
@@ -60,7 +60,7 @@ def create_app(site: Site) -> Starlette:
         try:
             yield
         finally:
-            thread.join(CLOSE_SECONDS)  # a model may still be on its way here
+            thread.join(CLOSE_SECONDS)  # a model may still be loading
             site.close()
 
     app = Starlette(

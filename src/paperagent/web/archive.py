@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ATOM = "application/atom+xml; charset=utf-8"
 CACHE = "public, max-age=300"
 ISSUE_POLICY = f"{POLICY}; frame-ancestors 'none'; sandbox"
-"""The content security policy of an issue: mails need inline styles, and nothing of them may run."""
+"""The content security policy of an issue: emails need inline styles, and nothing in them may run."""
 
 
 def index(site: Site, request: Request) -> Response:
@@ -28,13 +28,13 @@ def index(site: Site, request: Request) -> Response:
 
 
 def issue(site: Site, request: Request) -> Response:
-    """Show the issue of a period as it was mailed, without links of a subscriber."""
+    """Show the issue of a period as it was emailed, without the links of a subscriber."""
     name = f"{request.path_params['period']}.html"
     if name == "index.html":
         return RedirectResponse("/archive/", 301)
     html = next((issue.html for issue in _issues(site) if file_name(issue.period) == name), None)
     if html is None:
-        raise not_found("There is no issue of that time.")
+        raise not_found("There is no issue for that period.")
     return HTMLResponse(archive_page(html), headers={"Content-Security-Policy": ISSUE_POLICY})
 
 

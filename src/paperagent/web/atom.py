@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SIZE = 40
 SEARCHED_DAYS = 30
-"""A search without a first day finds papers of this many days before the newest paper."""
+"""A search without `since` finds papers from this many days before the newest paper."""
 _MAX_ABSTRACT = 10_000
 _MAX_AUTHORS = 50
 

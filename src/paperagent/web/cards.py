@@ -30,7 +30,7 @@ class Card:
     about: str
     """Authors, id, categories, votes and date."""
     sentence: str
-    """What is new, in a sentence of the abstract; or the passage that matches a search."""
+    """The sentence of the abstract that says what is new, or the passage that matches a search."""
 
 
 @dataclass(frozen=True, slots=True)

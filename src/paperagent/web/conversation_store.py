@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 State = Literal["running", "done", "failed"]
 INTERRUPTED = "the server was stopped"
-"""Why a turn is incomplete whose server was stopped or killed."""
-_UNREADABLE = "This answer cannot be read any more."
+"""Why a turn is incomplete if its server was stopped or killed."""
+_UNREADABLE = "This answer can no longer be read."
 _ID_BYTES = 16
 
 
@@ -51,7 +51,7 @@ class ConversationStore:
 
         Args:
             database: The web database.
-            keep_days: Days after its last question when a conversation expires.
+            keep_days: Days from the last question until a conversation expires.
             clock: Returns the current time in UTC.
         """
         self._database = database
@@ -108,7 +108,7 @@ class ConversationStore:
         return [_read_turn(row) for row in rows]
 
     def save(self, turn: Turn, state: State, answer: Answer | None, error: str | None = None) -> None:
-        """Write the state and the answer of a turn; a deleted one stays deleted."""
+        """Write the state and the answer of a turn. A deleted turn stays deleted."""
         entry = None if answer is None else json.dumps(answer_entry(answer))
         with self._database.writing() as connection:
             connection.execute(

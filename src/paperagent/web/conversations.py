@@ -41,15 +41,15 @@ _TURNS = "<!-- turns -->"
 """Where the template has the turns. It cannot occur elsewhere in the page, because all text is escaped."""
 _MODES: dict[str, str] = {
     "extractive": "Sentences quoted from the abstracts",
-    "select": "Sentences of the abstracts, chosen by a model",
+    "select": "Sentences quoted from the abstracts, chosen by a model",
     "llm": "Written by a model; each sentence is checked against the abstracts it cites",
-    "library": "From the records of the library",
+    "library": "From the library’s database",
     "chat": "",
 }
 """How an answer was made, or its kind → how the page says it."""
 _EXPLANATIONS = {
-    "off": "Only readers who have signed in can ask questions here.",
-    "extractive": "The answer quotes the best fitting sentences of the abstracts. No language model is used.",
+    "off": "Only signed-in readers can ask questions here.",
+    "extractive": "The answer quotes the best sentences of the abstracts. No language model is used.",
     "select": "A model chooses the sentences of the abstracts that answer the question.",
     "llm": "A model writes the answer. Each of its sentences is checked against the abstracts it cites.",
 }
@@ -185,7 +185,7 @@ def _start(
 
 
 def _settle(site: Site, plan: access.AnswerPlan, answer: Answer | None) -> None:
-    """Count an answer, and settle its cost; that of an answer that was cut off is not known."""
+    """Count an answer and settle its cost. The cost of an answer that was cut off is not known."""
     is_complete = answer is not None and answer.status != "incomplete"
     usage = answer.usage if answer is not None and is_complete else Usage()
     site.counters.add(
@@ -244,7 +244,7 @@ def _turn(site: Site, request: Request) -> tuple[Turn, list[Answer]]:
 
 
 def show(site: Site, request: Request) -> Response:
-    """Show a conversation; the turns that are not finished arrive as they are written."""
+    """Show a conversation; running turns are streamed as they are written."""
     conversation, options = _conversation(site, request)
     runner = site.turns  # first, because it ends the turns of a server that was killed
     turns = site.conversations.turns(conversation)
@@ -359,14 +359,14 @@ def _size(answer: Answer) -> str:
 
 
 def stop(site: Site, request: Request) -> Response:
-    """Stop the running turns; what was written of them stays."""
+    """Stop the running turns; what was written so far stays."""
     conversation, _ = _conversation(site, request)
     site.turns.stop(conversation)
     return see_other(f"/c/{conversation}")
 
 
 def delete(site: Site, request: Request) -> Response:
-    """Delete a conversation, and say so."""
+    """Delete a conversation and confirm it on a page."""
     conversation, _ = _conversation(site, request)
     site.turns.stop(conversation)
     site.conversations.delete(conversation)
@@ -382,7 +382,7 @@ def rate(site: Site, request: Request) -> Response:
     turn, earlier = _turn(site, request)
     rating, note = (str(request.state.form.get(name, "")) for name in ("rating", "note"))
     if rating not in ("good", "bad") or turn.answer is None or turn.state != "done":
-        raise InputError("rating: must be good or bad, of an answer that is complete")
+        raise InputError("rating: must be good or bad, and the answer must be complete")
     history = _history([*earlier, turn.answer]).before_last()
     file = site.agent.home / feedback.FEEDBACK_FILE
     feedback.save_feedback(file, turn.answer, history, good=rating == "good", note=note[:MAX_NOTE])

@@ -1,6 +1,6 @@
 """The SQLite file of the web page: conversations, sign-ins, subscription requests and the model's cost.
 
-It is separate from the digest's file, because losing it loses nothing that a subscriber agreed to.
+It is separate from the digest's file. If it is lost, confirmed subscriptions are not.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class WebDatabase(SqliteDatabase):
     KIND = "web database"
     APPLICATION_ID = APPLICATION_ID
     SCHEMA = _SCHEMA
-    # Every sentence of an answer is a commit. A killed process loses none, only a power cut may.
+    # Every sentence of an answer is a commit. A killed process loses none; a power failure may.
     PRAGMAS = ("synchronous = NORMAL", "foreign_keys = ON")
     FOREIGN = "not a file of paperagent's web page; move it away, or change PAPERAGENT_HOME"
     DAMAGED = "restore a backup, or move it away; conversations and pending subscriptions are lost"

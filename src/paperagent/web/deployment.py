@@ -1,4 +1,4 @@
-"""The systemd unit that runs the web page; ``deploy/`` has the examples for proxies and containers."""
+"""The systemd unit that runs the web page. ``deploy/`` has examples for proxies and containers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _in_home_folders(*paths: Path | None) -> bool:
 
 _UNIT = """\
 # /etc/systemd/system/paperagent.service
-# then: systemctl daemon-reload && systemctl enable --now paperagent
+# Then run: systemctl daemon-reload && systemctl enable --now paperagent
 [Unit]
 Description=paperagent web page
 Wants=network-online.target
@@ -67,9 +67,9 @@ Environment={home_setting} {cache_setting}
 ExecStart={command}
 Restart=on-failure
 RestartSec=2
-# wrong settings: another start would not help
+# Invalid settings: starting again would not help.
 RestartPreventExitStatus=2 3
-# ended by SIGTERM
+# The exit code after SIGTERM.
 SuccessExitStatus=143
 TimeoutStopSec=15
 MemoryMax=1G

@@ -32,7 +32,7 @@ _SUGGESTIONS = 50
 _FIELDS = {"category": "Category", "source": "Feed", "author": "Author"}
 _NO_PAPERS = "The library has no papers from that date."
 _REACH = (31, 400)
-"""Days before and after a period in which the neighboring one is looked for first, and then."""
+"""How many days away the neighboring period is looked for: at first, and then."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 
@@ -226,7 +226,7 @@ def week_name(date: dt.date) -> str:
 
 
 def _week_link(query: FeedQuery, monday: dt.date, date: dt.date) -> tuple[str, str]:
-    """Return the address and the name of the week of a day, which says whether it skips weeks."""
+    """Return the address and the name of the week of a day. The name says whether weeks are skipped."""
     year, number, weekday = date.isocalendar()
     name = f"Week {number}" if year == monday.isocalendar().year else f"Week {number} of {year}"
     weeks = ((date - monday).days + 1 - weekday) // 7
@@ -273,7 +273,7 @@ def _sections(
 def _sort_views(
     query: FeedQuery, path: str, papers: Iterable[Paper], *, sorts: Sequence[Sort] = ("new", "votes")
 ) -> list[tuple[str, str, bool]]:
-    """Return the orders of a list; by votes only if there are any."""
+    """Return the orders of a list; by votes only if any paper has votes."""
     has_votes = query.sort == "votes" or any(paper.upvotes for paper in papers)
     views = [
         (SORTS[sort], query.address(path, sort=sort), query.sort == sort)
@@ -333,7 +333,7 @@ def _fields(site: Site, query: FeedQuery) -> list[tuple[str, str, list[str]]]:
 
 
 def _orders(site: Site, query: FeedQuery) -> list[tuple[str, str]]:
-    """Return the orders that the form offers, and their names; by votes only if a paper has any."""
+    """Return the orders that the form offers, and their names; by votes only if any paper has votes."""
     has_votes = query.sort == "votes" or bool(site.settings.chroma_url)
     if not has_votes:
         has_votes = any(paper.upvotes for paper in site.agent.list_by_day(sort="upvotes", limit=1))

@@ -40,7 +40,7 @@ class FeedQuery:
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> FeedQuery:
-        """Return the query of an address; parameters that it does not know are ignored.
+        """Return the query of an address. Unknown parameters are ignored.
 
         Raises:
             InputError: a parameter cannot be used; the message names it.

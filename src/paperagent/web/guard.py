@@ -70,7 +70,7 @@ class Guard:
             await self._respond(scope, receive, response)
         except Exception as error:
             LOG.exception("request %s failed", scope["request_id"])
-            if not response.status:  # else the response has begun, and uvicorn cuts it off
+            if not response.status:  # otherwise the response has begun, and uvicorn cuts it off
                 page = http.error_page(self._site, Request(scope), error)
                 await page(scope, receive, response)
         finally:
@@ -103,7 +103,7 @@ class Guard:
 
 
 class _SentResponse:
-    """Adds the security headers to a response while it is sent, and remembers its status and size."""
+    """Adds security headers to a response as it is sent, and remembers its status and size."""
 
     def __init__(self, send: Send, *, hsts: bool) -> None:
         self.status, self.size = 0, 0
@@ -134,14 +134,14 @@ def check_host(request: Request, site: Site) -> None:
     """Raise 421 if the request was sent to a name that is not ours, as after DNS rebinding."""
     host = access.host_name(request.headers)
     if host not in access.LOOPBACK_HOSTS and host != site.public_host:
-        raise HTTPException(421, "This server does not answer under that name.")
+        raise HTTPException(421, "This server does not answer to that host name.")
 
 
 def check_origin(request: Request, site: Site) -> None:
     """Raise 403 if an unsafe request was sent by a page of another site.
 
-    Browsers say where a request comes from in ``Sec-Fetch-Site`` or, older ones, in ``Origin``. A request
-    with neither does not come from a page: it is a mail server (RFC 8058) or a program.
+    Browsers say where a request comes from in ``Sec-Fetch-Site``, older browsers in ``Origin``. A request
+    with neither does not come from a page, but from a mail server (RFC 8058) or a program.
     """
     if request.method in _SAFE_METHODS:
         return

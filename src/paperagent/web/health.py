@@ -19,7 +19,7 @@ _NOT_CRAWLED = (
     "/ask /c/ /confirm /unsubscribe /preferences /feedback /saved /sign-in /subscribe "
     "/?q= /?since= /?until= /?category= /?source= /?author= /?sort= /day/*?sort= /week/*?sort="
 )
-"""What acts, costs or is private, and searches and filters; the pages of the days lead to every paper."""
+"""Paths that act, cost or are private, and lists with parameters. The pages of days lead to every paper."""
 
 
 def healthz(_site: Site, _request: Request) -> Response:

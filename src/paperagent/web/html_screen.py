@@ -34,7 +34,7 @@ class CitedSentence:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Blocks that belong into one element."""
+    """Blocks that belong in one element."""
 
     kind: str
     """``withheld``, ``items``, ``rows``, or the kind of the only block."""
@@ -42,7 +42,7 @@ class Part:
     items: tuple[tuple[Block, ...], ...] = ()
     """Each item of a list with the blocks below it."""
     are_sources: bool = False
-    """Whether the items are the sources of the answer, which list every citation once more."""
+    """Whether the items are the sources of the answer, which list every citation again."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class HtmlScreen:
             self.emit(html)
 
     def _is_claim(self, source: Block) -> bool:
-        """Return whether a quote of the sources is a claim; it is shown once, and printed twice."""
+        """Return whether a quote in the sources is also a claim. The screen shows it once, a print twice."""
         return source.text in self._claim_texts
 
     def _cite(self, block: Block) -> list[tuple[CitedSentence, bool]]:

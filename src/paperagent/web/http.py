@@ -42,7 +42,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
 NO_STORE = "no-store"
 REVALIDATE = "private, no-cache"
-"""Keep a copy, and ask before each use whether it has changed."""
+"""Browsers keep a copy, and ask before each use whether it has changed."""
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
@@ -60,9 +60,9 @@ class Route:
     indexed: bool = False
     """Whether search engines may index the page."""
     limit: str = "page"
-    """The rate limit that requests count against, see `rate_limit`; of a route with POST, only its POSTs."""
+    """The rate limit of the route; see `rate_limit`. If it has POST, only POSTs count against it."""
     public: bool = False
-    """Whether the page is for everybody even if only signed-in readers may read the library's pages."""
+    """Whether everybody may see the page, even if only signed-in readers may read the library."""
 
 
 def endpoint(route: Route) -> Callable[[Request], Awaitable[Response]]:
@@ -114,7 +114,7 @@ def _not_utf8() -> HTTPException:
 def _respond(route: Route, site: Site, request: Request) -> Response:
     if not (route.public or access.may_read(site, request)):
         if not (request.method in {"GET", "HEAD"} and access.can_sign_in(site.settings)):
-            raise HTTPException(403, "Only readers who have signed in see these pages.")
+            raise HTTPException(403, "Only signed-in readers can see these pages.")
         response: Response = RedirectResponse("/sign-in", status_code=303)
     else:
         if not route.public:
@@ -131,7 +131,7 @@ def _limit_of(route: Route, request: Request) -> str:
 
 
 def check_rate(site: Site, request: Request, limit: str) -> None:
-    """Raise 429 if the sender has made too many requests of a kind. The person at this machine may.
+    """Raise 429 if the sender has made too many requests of a kind. The person at this machine has no limit.
 
     Args:
         site: The site.
@@ -256,10 +256,10 @@ def not_found(message: str = "There is no such page.") -> HTTPException:
 # --- errors ---
 
 _TITLES = {
-    400: "This request cannot be understood",
-    403: "This is not allowed",
+    400: "Bad request",
+    403: "Not allowed",
     404: "Not found",
-    405: "This page cannot be used like that",
+    405: "This page cannot be opened",
     408: "The request took too long",
     410: "This link has expired",
     413: "Too much data",
@@ -267,13 +267,13 @@ _TITLES = {
     421: "Wrong address",
     422: "Something is missing",
     429: "Too many requests",
-    431: "Too many headers",
-    500: "Something went wrong here",
-    503: "Not available at the moment",
+    431: "Headers too large",
+    500: "Something went wrong",
+    503: "Temporarily unavailable",
 }
 _MESSAGES = {
     404: "There is no such page.",
-    405: "A form sends this address its data; opening it does nothing.",
+    405: "This address only accepts data from a form.",
 }
 """Status → the message of an error that the framework raised."""
 
@@ -288,7 +288,7 @@ def status_of(error: Exception) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """Return what a reader is told about an error: nothing about files and settings of the server."""
+    """Return the message of an error for readers, without the server's files and settings."""
     if isinstance(error, HTTPException):
         is_default = error.detail == HTTPStatus(error.status_code).phrase
         return _MESSAGES.get(error.status_code, "") if is_default else error.detail
@@ -314,7 +314,7 @@ def error_page(site: Site, request: Request, error: Exception) -> Response:
         title = error.title
     if isinstance(error, InputError) and request.method in {"GET", "HEAD"}:
         name, _, problem = message.partition(": ")
-        title, message = "Check the address", f"Its parameter “{name}” cannot be used: {problem}."
+        title, message = "Check the address", f"The parameter “{name}” cannot be used: {problem}."
     values = {
         "title": title,
         "message": message,
@@ -334,7 +334,7 @@ def error_page(site: Site, request: Request, error: Exception) -> Response:
 
 
 def is_expected(error: Exception) -> bool:
-    """Return whether an error is a part of normal work, so that its traceback is not logged."""
+    """Return whether an error is part of normal operation, so its traceback is not logged."""
     expected = (HTTPException, InputError, NoLibraryError, StoreLockedError)
     return isinstance(error, expected) and status_of(error) != 500
 

@@ -12,8 +12,8 @@ METRICS: Mapping[str, str] = {
     "errors": "Responses with a status of 500 or higher.",
     "rate_limited": "Requests refused with 429.",
     "asks": "Answers given.",
-    "abstentions": "Answers that say that the abstracts do not say.",
-    "model_calls": "Calls of the model.",
+    "abstentions": "Answers that abstain because the abstracts do not say.",
+    "model_calls": "Calls to the model.",
     "model_dollars": "Cost of the model in US dollars.",
 }
 """Name without prefix and suffix → its meaning. All are counters since the start of the process."""

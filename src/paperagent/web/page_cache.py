@@ -23,7 +23,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 class PageCache:
-    """The responses used last, of at most `MAX_BYTES` together. Its methods may be called from any thread."""
+    """The most recently used responses, at most `MAX_BYTES` together. May be used by several threads."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -41,7 +41,7 @@ class PageCache:
         return Response(stored[0], headers=stored[1])
 
     def put(self, key: Hashable, response: Response) -> None:
-        """Store a response, and drop those that were not used for the longest time."""
+        """Store a response, and drop the least recently used ones."""
         body = bytes(response.body)
         response.headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
         with self._lock:

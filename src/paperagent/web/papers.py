@@ -64,7 +64,7 @@ class ShownSentence:
 
 
 def show_paper(site: Site, request: Request) -> Response:
-    """Show a paper; redirect other ids to the present one."""
+    """Show a paper; redirect its other ids to the current one."""
     paper = _find(site, request.path_params["id"])
     if paper.paper_id != request.path_params["id"]:
         return RedirectResponse(paper_path(paper.paper_id), 301)
@@ -108,7 +108,7 @@ def shown_sentences(abstract: str) -> list[ShownSentence]:
 
 
 def download(site: Site, request: Request, *, extension: str) -> Response:
-    """Send a paper as a file of a reference manager; show one whose own id ends like a file name."""
+    """Send a paper as a file for a reference manager. An id that ends like a file name shows its page."""
     whole_id = f"{request.path_params['id']}.{extension}"
     with suppress(InputError, NoLibraryError):
         if (paper := site.agent.get(whole_id)).paper_id == whole_id:
@@ -124,7 +124,7 @@ def download(site: Site, request: Request, *, extension: str) -> Response:
 
 
 def redirect_arxiv_id(site: Site, request: Request) -> Response:
-    """Redirect ``/2508.13426`` to the paper, so that it is enough to change arXiv's address."""
+    """Redirect ``/2508.13426`` to the paper, so readers only have to replace arXiv's host name."""
     return RedirectResponse(paper_path(_find(site, request.path_params["id"]).paper_id), 302)
 
 
@@ -134,7 +134,7 @@ def _find(site: Site, paper_id: str) -> Paper:
     except (PaperNotFoundError, NoLibraryError):
         raise not_found("The library has no paper with this id.") from None
     except InputError:
-        raise not_found("Several papers have ids that begin like this one. Write more of it.") from None
+        raise not_found("Several papers have ids that begin like this. Use a longer id.") from None
 
 
 def _dates(paper: Paper) -> str:

@@ -22,9 +22,9 @@ LIMITS: Mapping[str, tuple[tuple[int, float], ...]] = {
     "preview": ((10, HOUR),),
     "none": (),
 }
-"""Name → the numbers of requests allowed in a number of seconds."""
+"""Name → pairs of a number of requests and the seconds in which they are allowed."""
 MAX_BUCKETS = 10_000
-"""Buckets in memory; the one that was unused for the longest time is dropped."""
+"""Buckets in memory; the least recently used one is dropped."""
 
 
 class RateLimiter:
@@ -46,8 +46,7 @@ class RateLimiter:
             address: The IP address of the reader.
 
         Returns:
-            0 if the request is allowed, or else the seconds after which it will be. A request that is not
-            allowed does not count.
+            0 if the request is allowed; otherwise the seconds to wait. A refused request does not count.
         """
         key, limits = network_of(address), LIMITS[name]
         with self._lock:

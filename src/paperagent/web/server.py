@@ -1,4 +1,4 @@
-"""Run the web application with uvicorn: the socket, limits on connections, and the log.
+"""Runs the web application with uvicorn: the socket, limits on connections, and the log.
 
 uvicorn has no limit on the time that a client takes to send a request; `LimitedProtocol` adds it.
 """
@@ -43,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
         port: The TCP port; 0 for any free one.
 
     Raises:
-        ConfigError: the address does not exist on this machine, or the port is taken or not allowed.
+        ConfigError: the address does not exist on this machine, or the port is in use or not allowed.
     """
     name = visible(host, limit=80)
     try:
@@ -109,13 +109,13 @@ class _Server(uvicorn.Server):
         self._site = site
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal; the locks that stopping takes may be taken by the interrupted code."""
+        """Handle a signal. A thread stops the answers, because the interrupted code may hold their locks."""
         threading.Thread(target=self._site.stop_turns, name="stop").start()
         super().handle_exit(sig, frame)
 
 
 def _log_to_stderr() -> None:
-    """Print our own messages; of uvicorn's only errors, because every bad request is a warning there."""
+    """Print our own messages, but only errors from uvicorn, which warns about every bad request."""
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime

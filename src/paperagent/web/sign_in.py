@@ -1,4 +1,4 @@
-"""Signing in without a password: a link by mail that works once, then a cookie.
+"""Signing in without a password: an emailed link that works once, then a cookie.
 
 A GET shows a page with a button, because mail scanners open every link; the POST signs in. The database
 holds hashes of the random tokens, and no cookie is set before somebody signs in.
@@ -30,7 +30,7 @@ LOG = logging.getLogger("paperagent.web")
 LINK_LIFETIME = dt.timedelta(minutes=15)
 SESSION_LIFETIME = dt.timedelta(days=30)
 MAX_MAILS_PER_HOUR = 5
-"""Sign-in mails to one address."""
+"""Sign-in emails to one address."""
 
 
 def show_form(site: Site, request: Request) -> Response:
@@ -40,7 +40,7 @@ def show_form(site: Site, request: Request) -> Response:
 
 
 def send_link(site: Site, request: Request) -> Response:
-    """Answer the same for every address; a mail is sent, in the background, to those who may sign in."""
+    """Answer the same for every address. In the background, email the link to those who may sign in."""
     _require_sign_in(site)
     text = field(request, "email").strip()
     try:
@@ -69,7 +69,7 @@ def _form_page(
 
 
 def mail_link(site: Site, address: str) -> None:
-    """Send a sign-in link to an address that may sign in, but not many to one address."""
+    """Send a sign-in link to an address that may sign in, at most `MAX_MAILS_PER_HOUR`."""
     if not is_asker(site.settings, address):
         return
     now, key, token = site.clock(), address.lower(), secrets.token_urlsafe(32)
@@ -145,12 +145,12 @@ def _link_values(site: Site, request: Request) -> tuple[str, str]:
 
 
 def _used_or_expired() -> HTTPException:
-    return HTTPException(410, "This link was used already or is older than 15 minutes. Ask for a new one.")
+    return HTTPException(410, "This link has been used or is older than 15 minutes. Request a new one.")
 
 
 def _require_sign_in(site: Site) -> None:
     if not can_sign_in(site.settings):
-        raise not_found("Nobody can sign in here.")
+        raise not_found("Sign-in is not set up here.")
 
 
 ROUTES = (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("paperagent.web")
 CLOSE_SECONDS = 3.0
-"""How long the end of the server waits for what may hang, such as a mail server."""
+"""How long shutdown waits for tasks that may hang, such as a connection to a mail server."""
 
 
 class Site:
@@ -142,8 +142,8 @@ class Site:
     def turns(self) -> TurnRunner:
         """Answers the questions of the page.
 
-        When it is opened, it ends the turns of an earlier, killed server, unless they may be those of another
-        process that serves the library, too.
+        When it is opened, it ends the turns of an earlier, killed server, unless another process
+        also serves the library and may own them.
 
         Raises:
             StoreError: as for `database`.
@@ -156,7 +156,7 @@ class Site:
                 if self._is_only_server(self.database.path.with_name(LOCK_NAME)):
                     self.conversations.repair()
                 else:
-                    LOG.warning("another process serves this library, too")
+                    LOG.warning("another process also serves this library")
                 self._turns = TurnRunner(self.agent, self.conversations)
             return self._turns
 
@@ -167,11 +167,11 @@ class Site:
         try:
             self._server_lock = self._server_lock or ProcessLock(file)
             return self._server_lock.acquire()
-        except OSError:  # no locks there
+        except OSError:  # the file system has no locks
             return True
 
     def stop_turns(self) -> None:
-        """Stop all running answers; what was written of them stays."""
+        """Stop all running answers; what was written so far stays."""
         with self._lock:
             if self._turns is not None:
                 self._turns.stop_all()
@@ -194,7 +194,7 @@ class Site:
         return SignedTokens(secret.get_secret_value()) if secret else None
 
     def run_later(self, function: Callable[..., None], *arguments: object) -> Future[None]:
-        """Call a function in the background, after the others, so that nobody waits for the mail server.
+        """Queue a function to run in the background, so that no request waits for the mail server.
 
         Errors are logged.
         """
@@ -203,7 +203,7 @@ class Site:
     def close(self) -> None:
         """Stop the running answers and close what was opened; the agent stays open.
 
-        Tasks in the background are dropped, one that has begun after `CLOSE_SECONDS`.
+        Background tasks that have not started are dropped. A running one gets `CLOSE_SECONDS`.
         """
         with self._lock:
             turns, self._turns = self._turns, None
@@ -226,13 +226,13 @@ class BackgroundQueue:
         self._thread.start()
 
     def add(self, function: Callable[[], None]) -> Future[None]:
-        """Call a function after those before it; errors are logged."""
+        """Call a function after those that were added before; errors are logged."""
         future: Future[None] = Future()
         self._tasks.put((function, future))
         return future
 
     def close(self) -> None:
-        """Drop what has not begun, and wait at most `CLOSE_SECONDS` for what has."""
+        """Drop the tasks that have not started, and wait at most `CLOSE_SECONDS` for the running one."""
         with suppress(Empty):
             while True:
                 self._tasks.get_nowait()

@@ -1,4 +1,4 @@
-"""What the model's answers on the web page may cost on one day: reserved before the call, settled after it.
+"""Limits the daily cost of the model's answers: reserved before the call, settled after it.
 
 A reservation that is never settled, because the process was killed, still counts on its day.
 """

@@ -1,4 +1,4 @@
-"""Answer the questions of the page in the background, while any number of readers follow.
+"""Answers the questions of the page in the background, while any number of readers follow.
 
 A worker thread owns the events of a turn and closes them, because the generator of a response is not closed
 when its reader leaves. Each claim is written to the database before it is shown.
@@ -37,9 +37,9 @@ WORKERS = 2
 MAX_WAITING = 8
 """Questions that may wait for a worker."""
 IDLE_SECONDS = 30.0
-"""How long a turn goes on that nobody follows."""
+"""How long a turn continues while nobody follows it."""
 PULSE_SECONDS = 10.0
-"""A space is sent this often, so that no proxy ends a response that waits for the model."""
+"""How often a space is sent, so that no proxy ends a response that waits for the model."""
 RETRY_AFTER_SECONDS = 20
 _COMMAND = re.compile(r"(?:; )?(?:'paperagent [^']+'|/help\b)[^.\n]*")
 STOPPED, LEFT, FAILED = "stopped", "nobody was reading it", "an error occurred"
@@ -51,11 +51,11 @@ class RunningTurn:
 
     def __init__(self, turn: Turn, idle_seconds: float) -> None:
         self.turn = turn
-        """With its answer as soon as the turn has ended."""
+        """Has its answer as soon as the turn has ended."""
         self.stop_reason = INTERRUPTED
         self.cancellation = Cancellation()
         self.future: Future[None] | None = None
-        """The work of its worker, as soon as the turn waits for one."""
+        """The work of a worker, from the time the turn is queued."""
         self._idle_seconds = idle_seconds
         self._pieces: list[str] = []
         self._ended = False
@@ -69,7 +69,7 @@ class RunningTurn:
         self.stop_reason = reason
         self.cancellation.cancel()
         if self.future is not None:
-            self.future.cancel()  # if it still waits for a worker, it need not wait to end
+            self.future.cancel()  # a turn that still waits for a worker ends at once
 
     def add(self, piece: str) -> None:
         """Show a piece of HTML to everyone who follows."""
@@ -148,7 +148,7 @@ class TurnRunner:
         Args:
             agent: Answers the questions.
             store: Where the turns are kept.
-            idle_seconds: How long a turn goes on that nobody follows.
+            idle_seconds: How long a turn continues while nobody follows it.
         """
         self.idle_seconds = idle_seconds
         self._agent = agent
@@ -189,7 +189,7 @@ class TurnRunner:
             turn: The turn, which is in the store.
             options: The options of `PaperAgent.ask_stream`.
             earlier: The answers whose notes were shown earlier in the conversation.
-            note: Said with the answer.
+            note: Shown with the answer.
             settle: Called once at the end with the answer, which may be incomplete; None if there is none.
         """
         running = RunningTurn(turn, self.idle_seconds)
@@ -306,7 +306,7 @@ class TurnRunner:
 
 
 def streamed_answer(screen: HtmlScreen, turn: Turn, earlier: Iterable[Answer]) -> StreamedAnswer:
-    """Return what shows the events of a turn on a screen.
+    """Return the object that shows the events of a turn on a screen.
 
     Args:
         screen: The screen.
@@ -364,7 +364,7 @@ def _for_page(screen: HtmlScreen, events: Iterator[Event]) -> Iterator[Event]:
 
 
 def without_commands(text: str) -> str:
-    """Return an answer about the library without its hints to commands, which readers do not have."""
+    """Return an answer about the library without its hints at commands, which readers cannot run."""
     lines = [line for line in text.split("\n") if not (line.startswith("- ") and _COMMAND.search(line))]
     paragraphs = "\n".join(_COMMAND.sub("", line) for line in lines).split("\n\n")
     return "\n\n".join(p for p in paragraphs if any(map(str.isalnum, p)))

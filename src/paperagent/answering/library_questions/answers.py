@@ -1,4 +1,4 @@
-"""Answer questions about the library from its database: facts that are counted, and the papers behind them.
+"""Answers questions about the library from its database: exact counts, and the papers behind them.
 
 No model is called and nothing is cited. An answer says how it was counted, shows at most ten papers (its
 ``hits``), and says how to see the others.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from paperagent.retrieval.conversation import Turn
 
 Topics = tuple[Sequence[tuple[str, int]], int]
-"""The main topics with the number of papers on each, most first, and the number of papers analyzed."""
+"""The main topics with the number of papers on each, highest first, and the number of papers analyzed."""
 
 _WHICH_PAPER = (
     "Which paper do you mean? Name its title or id, such as “who wrote TITLE”, or ask a question first and "
@@ -52,7 +52,7 @@ def small_talk_answer(question: str, intent: Intent) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class OverviewRequest:
-    """The papers or the topic of an overview to write."""
+    """What to write an overview of: papers or a topic."""
 
     topic: str = ""
     paper_ids: tuple[str, ...] = ()
@@ -279,11 +279,11 @@ class LibraryAnswerer:
         return "; the oldest first:" if oldest else "; the newest first:"
 
     def _none(self, limits: Limits) -> str:
-        """Return a sentence: no paper is within the limits, or the feeds lack the data to tell."""
+        """Return a sentence: no paper is within the limits, or the feeds do not have the data."""
         return self._not_known(limits) or f"No paper is {limits}.{self._why(limits, 0)}"
 
     def _not_known(self, limits: Limits) -> str:
-        """Return which value that the limits compare no paper here has; empty if there is none."""
+        """Return the value in the limits that no paper here has, or an empty string."""
         facets = self._store.facets()
         used = (limits.filters, limits.also)
         if any(f.author for f in used) and not self._has_authors():
@@ -390,7 +390,7 @@ class LibraryAnswerer:
         return answered(f"{text}, and {mentioned} mentions it.{' The nearest:' if hits else ''}", hits=hits)
 
     def _paper(self, intent: Intent, limits: Limits, history: Sequence[Turn]) -> Answer | None:
-        """Answer about the papers that the intent names: show, facts of the record, or similar papers."""
+        """Answer about the papers that the intent names: abstract, record, or similar papers."""
         ref = intent.paper or LAST
         if intent.exact_title:
             papers = [paper] if (paper := self._papers.named(ref.text, exact=True)) else []

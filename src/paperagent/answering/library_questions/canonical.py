@@ -127,7 +127,7 @@ _ORDER = _table(
     (r"(?:(?:show|give|list|see|let me see)(?: me)? )?(?:all|everything)(?: (?:that|which))?(?: (?:do )?you have| (?:is )?in the library)", r"list everything"),
     (r"what is (?:all )?(?:this|it|that) (?:all )?about", r"what is this about"),
 )  # fmt: skip
-"""A whole text, and the same in the order that the rules expect."""
+"""A whole text → the same request in the order that the rules expect."""
 
 
 _OF_ANSWER = re.compile(

@@ -1,4 +1,4 @@
-"""Recognize questions about the library itself, which are answered from the database, not from abstracts.
+"""Recognizes questions about the library itself, which are answered from the database, not from abstracts.
 
 `classify` is a list of rules. Each rule must match the whole message, so a question that only begins like one
 about the library ("how many papers does the survey cover?") matches none. Rules use only the words of the
@@ -41,13 +41,13 @@ from paperagent.answering.library_questions.wording import END_MARKS, plain, wit
 from paperagent.types import Filters
 
 MAX_LENGTH = 300
-"""A longer message is a question, or pasted text."""
+"""Maximum characters. A longer message is a question for the abstracts, or pasted text."""
 _MAX_MENTION_WORDS, _MIN_TITLE_WORDS = 4, 3
 _MENTION_WORDS, _MIN_NAME, _MIN_ABSENT_WORDS, _MAX_NEWS_WORDS = range(1, 5), 4, 4, 3
 
 
 def classify(text: str, *, has_history: bool = False, today: dt.date | None = None) -> Intent | None:
-    """Return what a message asks of the library, or None for a question to be answered from abstracts.
+    """Return what a message asks about the library, or None if abstracts have to answer the question.
 
     Args:
         text: The message.
@@ -108,7 +108,7 @@ def _library_intent(request: Request) -> Intent | None:
 
 
 def _count_in_other_words(request: Request) -> Intent | None:
-    """Return "in how many papers is X mentioned"."""
+    """Return the intent of "in how many papers is X mentioned"."""
     if match := rules.COUNT_PASSIVE.fullmatch(request.text):
         topic = topic_name(match["topic"] or match["times"])
         return Intent("count", topic=topic, mention=True) if topic else None
@@ -125,7 +125,7 @@ def _authors(request: Request) -> Intent | None:
 
 
 def _existence(request: Request) -> Intent | None:
-    """Return whether the library has a paper: "do you have X", "is X in the library"."""
+    """Return the intent of asking for a paper: "do you have X", "is X in the library"."""
     match = rules.IS_HERE.fullmatch(request.text)
     is_here = match is not None
     if match is None and (match := rules.IN_HERE.fullmatch(request.text)):
@@ -164,7 +164,7 @@ def _existence(request: Request) -> Intent | None:
 
 
 def _about_paper(request: Request) -> Intent | None:
-    """Return "what is the X paper about": an overview of that paper, if there is one."""
+    """Return the intent of "what is the X paper about": an overview of that paper, if there is one."""
     match = rules.ABOUT_PAPER.fullmatch(request.text)
     ref = parse_ref(rules.named_paper(match) or "") if match else None
     if (
@@ -270,7 +270,7 @@ def _contents(request: Request) -> Intent | None:
 
 
 def _contents_within(request: Request) -> Intent | None:
-    """Return the contents of a part of the library: "what is in the library since May"."""
+    """Return the intent of a question about a part of the library: "what is in the library since May"."""
     text = request.text
     for end in (len(text), *(match.start() for match in re.finditer(r"\s+", text))):
         limited, before = without_limits(Intent("contents"), text[:end], request.today)
@@ -353,7 +353,7 @@ def _which_mention(request: Request) -> Intent | None:
 
 
 def _which_papers(request: Request) -> Intent | None:
-    """Return a question which papers there are; one that names a topic is left to the search."""
+    """Return the intent of asking which papers there are. With a topic, the question is left to search."""
     match = rules.WHICH.fullmatch(request.text)
     if match is None or not match["rest"].strip():
         return None
@@ -373,13 +373,13 @@ def _which_papers(request: Request) -> Intent | None:
 
 
 def _in_titles(intent: Intent, noun: str) -> Intent:
-    """Return the intent; "titles that mention X" must do so in the title."""
+    """Return the intent. For "titles that mention X", X must be in the title."""
     in_titles = intent.mention and not intent.text_field and rules.TITLES.fullmatch(noun)
     return replace(intent, text_field="title") if in_titles else intent
 
 
 def _papers(request: Request) -> Intent | None:
-    """Return a request to list papers; one that names a topic is left to the search."""
+    """Return the intent of a request to list papers. With a topic, it is left to search."""
     match = rules.LIST.fullmatch(request.text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""What a message asks of the library, and its conditions: period, category, feed, author, and topic."""
+"""What a message asks about the library, and its conditions: period, category, feed, author, and topic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUOTES = "\"'“”‘’«»„`"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a message asks of the library."""
+    """What a message asks about the library."""
 
     kind: IntentKind
     topic: str = ""
@@ -32,7 +32,7 @@ class Intent:
     mention: bool = False
     """Whether the papers must mention ``topic`` literally."""
     text_field: TextField = ""
-    """Where the papers must mention ``topic``; empty: in either."""
+    """Where the papers must mention ``topic``: ``title`` or ``abstract``; empty for either."""
     author: str = ""
     """Limits the papers to those of an author; ``same`` for the authors of the last paper."""
     source: str = ""
@@ -52,7 +52,7 @@ class Intent:
 
     @property
     def is_small_talk(self) -> bool:
-        """Whether no library is needed to answer."""
+        """Whether the answer needs no library."""
         return self.kind in ("greeting", "thanks", "help", "quit")
 
 

@@ -23,8 +23,8 @@ class Limits:
 
     filters: Filters = Filters()  # noqa: RUF009 - frozen
     also: Filters = Filters()  # noqa: RUF009 - frozen
-    """Conditions that `Filters` cannot express together: a second category, feed or author, or a second,
-    disjoint period."""
+    """Conditions that `Filters` cannot combine: a second category, feed or author, or a second, disjoint
+    period."""
 
     def __bool__(self) -> bool:
         """Return whether any limit is set."""
@@ -59,7 +59,7 @@ class Limits:
         return Limits(replace(mine, exclude=exclude), also)
 
     def list_hint(self) -> str:
-        """Return the command that lists all papers; empty if its options cannot say the limits."""
+        """Return the command that lists all papers; empty if its options cannot express the limits."""
         return "" if self._has_no_command else f"'{_command('list', self.filters)}' lists them"
 
     def search_hint(self, topic: str) -> str:

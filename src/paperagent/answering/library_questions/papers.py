@@ -1,4 +1,4 @@
-"""Find the papers that a message names or counts, and say what their records contain."""
+"""Finds the papers that a message names or counts, and reports what their records contain."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_PAPERS = 10
 """The number of papers that an answer shows."""
 _FORMS_CHECKED, _FORMS_NAMED = 300, 3
-"""The maximum number of papers that are compared with the phrase as typed, and of other forms named."""
+"""Maximum numbers: of papers compared with the phrase as typed, and of other forms that are named."""
 _TITLE_CANDIDATES, _MIN_CONTAINED_WORDS = 100, 3
 _IN_PLACE_CHECKED, _AUTHORS_OF = 5_000, 5_000
 _LISTED_AUTHORS, _NEAREST = 30, 3
@@ -42,7 +42,7 @@ _INTRODUCES = (
     r"\b(?:introduc|propos|present|develop|releas|creat|build|call|dub|term|nam|design|contribut)\w*\W+"
     r"(?:(?:a|an|the|our|it|this|new|novel|as|simple|first)\s+)*[\"“'`]?{name}(?![\w-])"
 )
-"""An abstract introduces what it names so."""
+"""How an abstract introduces what it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class LibraryPapers:
         return any(self.named(word) for word in text.split())
 
     def _named_loosely(self, title: str, papers: Sequence[Paper]) -> Paper | None:
-        """Return the only paper that a few words name: the begin of its title, or a name and what it is."""
+        """Return the only paper that a few words name: by how its title begins, or by a name and a noun."""
         name, _, other = title.partition(" ")
         if is_name_like(name) and _KIND_OF_WORK.fullmatch(other):
             return self.named(name)
@@ -204,14 +204,14 @@ class LibraryPapers:
         return begin[0] if len(begin) == 1 and first and other else None
 
     def _introducing(self, name: str) -> Paper | None:
-        """Return the only paper whose abstract introduces what has this name."""
+        """Return the only paper whose abstract introduces something with this name."""
         pattern = re.compile(_INTRODUCES.replace("{name}", re.escape(name)))
         matching = self._store.matching(words=Phrase(name).terms, phrase=Phrase(name), limit=_FORMS_CHECKED)
         papers = [paper for paper in matching.papers if pattern.search(paper.abstract)]
         return papers[0] if len(papers) == 1 else None
 
     def authors(self, limits: Limits) -> tuple[Mapping[str, int], int]:
-        """Return the authors with the number of their papers, most first, and how many papers were read."""
+        """Return the authors with their numbers of papers, highest first, and the number of papers read."""
         if limits:
             papers = self.newest(limits)
         elif self._store.count() <= _AUTHORS_OF:
@@ -304,7 +304,7 @@ def record_date(paper: Paper) -> str:
 
 
 def fact(field: Field, paper: Paper, question: str = "") -> str:
-    """Return what the record of a paper says, or that its feed does not say it."""
+    """Return what the record of a paper says, or a sentence that its feed does not say."""
     name = f"“{paper.title}”"
     if field == "authors" and paper.authors and _HOW_MANY.search(question):
         return f"{name} has {counted(len(paper.authors), 'author')}: {record_authors(paper)}."

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a rule is easier to read on one line
-"""Parse how a message names a paper: "it", "[2]", an id, a title, or "the paper on X"."""
+"""Parses how a message names a paper: "it", "[2]", an id, a title, or "the paper on X"."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ _NAME_LIKE = re.compile(r"[^\W\d_]+[A-Z0-9]|\d+[A-Za-z]|[A-Z]{2}")
 
 
 def parse_ref(text: str) -> PaperRef | None:  # noqa: C901, PLR0911 - one test for each form
-    """Return the paper that ``text`` as a whole names, or None if it can be no paper."""
+    """Return the paper that ``text`` as a whole names, or None if it cannot name a paper."""
     text = text.strip(" ,.?!")
     if not text or text.lower() in _NO_PAPER or len(text.split()) > MAX_TITLE_WORDS:
         return None

@@ -133,7 +133,7 @@ SIZE = _rules(
     rf"|how much (?:is|do you have) {HERE}|how many(?: are (?:there|here))?(?: {HERE})?|how many do you have|is (?:{OWN}|it) empty)",
 )
 SIZE_OF_ANYTHING = _rule(r"(?:count|size|how many(?: are (?:there|here))?)")
-"""After an answer, the number or size of what it was about."""
+"""After an answer, asks for the number or size of what the answer was about."""
 LIST = _rule(rf"(?P<show>{SHOW}\s+)?{THE}(?:(?P<n>{_NUMBER}) )?(?P<noun>(?:paper |article )?titles?(?: of {THE}{NOUN})?|names of {THE}{NOUN}|{NOUN})\b(?P<rest>.*)")
 LIST_ALL = _rule(rf"(?:list|ls|(?:list|show|print|display)(?: me)? (?:all|everything|them all|{OWN}|all of (?:it|them)|the list)|everything|index)(?: {HERE})?")
 WHICH = _rule(rf"(?:which|what) (?P<noun>{NOUN})\b(?P<rest>.*)")
@@ -216,7 +216,7 @@ CONTENTS_WITHOUT_HISTORY = _rules(
 )
 ALSO_A_TOPIC = _rule(r"abstract|title|titles|sources?|citation|reference|name|id|year|date|day|pdf|arxiv|venue|the (?:title|name|abstract)")
 ONLY_OF_PAPERS = _rule(r".*\b(?:wrote|authored|written by|authors? (?:of|for)|doi|arxiv|bibtex|venue|conference|journal|pdf|abstract|citations?)\b.*")
-"""What only papers have."""
+"""Things that only papers have."""
 SOURCES = _rule(r"(?:(?:show|list|give)(?: me)? |what(?: is| are| were) )?(?:the |your )?sources?|(?:who(?:'s| are| were) )?(?:their|the) (?:links|authors)")
 EXISTS = _rules(
     rf"(?:do|does|did) (?:you|we|i|{OWN}) (?:also |actually |even |happen to |by any chance )?(?:have|got|know|contain|include|hold) (?P<ref>.+?)(?: (?:too|as well|by any chance))?(?: {HERE})?",
@@ -230,7 +230,7 @@ GENERIC = frozenset(
     one opinion papers pdfs pictures plots proof questions references results something sources statistics tables that
     them these this those time titles topics articles authors ones source paper abstract both all none docs""".split()
 )
-"""What may be asked for without naming a paper."""
+"""Things that a message may ask for without naming a paper."""
 _LIKE = r"(?:like|similar to|related to|close to|comparable to|resembling|along the lines of|as in|akin to|such as)"
 SIMILAR = _rules(
     rf"(?:(?:{SHOW}|search(?: for)?|do you have|have you got|are there|is there|which|what|what are|get|more|any|some) )*(?:(?:the|other|more|further|any|most|closest) )*(?:{WORKS}|anything|something|ones?|results)?(?: (?:that |which )?(?:are|is))? ?(?:(?:most|closely|very|thematically|semantically) )?{_LIKE} (?P<ref>.+)",
@@ -252,7 +252,7 @@ IS_QUESTION = _rule(r".*\?$|(?:do|does|did|is|are|was|were|can|could|should|woul
 ALSO_A_REQUEST = _rule(
     r".*\b(?:vs\.?|versus|compared|and how|and why)(?!\w)|(?:please |kindly |briefly )*(?:compar(?:e|ing)|contrast|differentiate|distinguish|explain|describe|discuss|define|elaborate|clarify|outline|list|name|enumerate|identify|find|search|show|give|tell|provide|write|summari[sz]e|analy[sz]e|assess|rank|relate|recommend|suggest|quote|cite|mention)\b|(?:the |main |key |any |some )*(?:differences?|similarit(?:y|ies)|comparisons?|relations?(?:hips?)?|(?:dis)?advantages?|pros|cons|strengths?|weakness(?:es)?|limitations?|drawbacks?|benefits?|results?|performance|accuracy|details?|examples?|definitions?|explanations?|descriptions?|summar(?:y|ies)) (?:of|between|for|in|on|and)\b"
 )
-"""How a request or a question without a verb begins; a title may begin so, too."""
+"""How a request or a question without a verb begins; a title may begin like this, too."""
 
 FIELDS: dict[Field, tuple[str, ...]] = {
     "authors": (

@@ -28,7 +28,7 @@ _HELP_REPLY = """paperagent answers questions from the abstracts of your papers,
 - add papers: 'paperagent ingest SOURCE'
 - in the chat: /help lists the commands, quit ends it"""
 REPLIES = {"greeting": _GREETING_REPLY, "thanks": _THANKS_REPLY, "help": _HELP_REPLY, "quit": _BYE_REPLY}
-"""What is answered to each kind."""
+"""Kind → its answer."""
 
 _NAMES = r"(?: (?:there|again|all|everyone|everybody|folks|team|friend|buddy|mate|man|you|paper ?agent|agent|bot|assistant|world|my friend|zusammen|allerseits|leute|tout le monde|a todos|todos|tutti))*"
 _HELLO = (
@@ -130,7 +130,7 @@ _BAGS: tuple[tuple[SmallTalk, frozenset[str]], ...] = (
     ("thanks", frozenset("thanks thank thx thankyou thanx ty tysm cheers appreciated appreciate grateful helpful awesome".split())),
     ("greeting", frozenset("hi hello hey hiya heya howdy greetings hullo salutations yo sup".split())),
 )  # fmt: skip
-"""A short message is small talk if one word is and all others say nothing else."""
+"""A short message is small talk if it contains one of these words and otherwise only fillers."""
 _SAME_AS = (
     (re.compile(r"^(?:a )?(?:very )?good (?:morning|afternoon|evening|day)\b"), "hello"),
     (re.compile(r"\b(?:see|cu|catch|talk to) (?:ya|you|u)(?: (?:later|soon|then|around|tomorrow|next time|next week))?\b"), "bye"),

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - lists of words are easier to read on long lines
-"""Normalize what people type: remove politeness and punctuation, correct misspelled words of a request."""
+"""Normalizes what people type: removes politeness and punctuation, corrects misspelled words of a request."""
 
 from __future__ import annotations
 

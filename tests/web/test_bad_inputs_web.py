@@ -66,23 +66,23 @@ POSTS: list[tuple[str, bytes, dict[str, str], int]] = [
 ]
 
 ELSEWHERE = {
-    "bad-195": "tests/web/test_server.py::test_a_port_in_use_is_an_error",
-    "bad-358": "tests/web/test_server.py::test_a_slow_body_gets_408",
+    "bad-195": "tests/web/test_serving.py::test_a_port_in_use_is_an_error",
+    "bad-358": "tests/web/test_serving.py::test_a_slow_body_gets_408",
     "bad-374": "tests/web/test_guard.py::test_other_names_are_refused",
     "bad-377": "tests/web/test_access.py::test_the_address_of_a_reader_behind_proxies",
     "bad-380": "tests/config/test_config.py::test_the_settings_of_the_web_page_must_fit_together",
     "bad-387": "tests/web/test_streaming.py::test_a_failed_model_is_quoted_around",
     "bad-388": "tests/web/test_streaming.py::test_the_model_is_hung_up_on_when_nobody_reads",
     "bad-389": "tests/web/test_streaming.py::test_too_many_questions_are_refused",
-    "bad-390": "tests/web/test_server.py::test_slow_headers_get_408",
+    "bad-390": "tests/web/test_serving.py::test_slow_headers_get_408",
     "bad-391": "tests/web/test_streaming.py::test_a_stopped_server_keeps_the_claims",
     "bad-392": "tests/web/test_answers_in_browser.py::test_hostile_texts_are_text",
     "bad-394": "tests/web/test_pages_in_browser.py::test_hostile_papers_are_text",
     "bad-395": "tests/web/test_pages_in_browser.py::test_hostile_papers_are_text",
-    "bad-398": "tests/web/test_server.py::test_what_is_not_http_gets_400",
-    "bad-399": "tests/web/test_server.py::test_what_is_not_http_gets_400",
-    "bad-401": "tests/web/test_server.py::test_a_port_in_use_is_an_error",
-    "bad-402": "tests/web/test_server.py::test_a_signal_ends_the_server_with_the_code_of_the_program",
+    "bad-398": "tests/web/test_serving.py::test_what_is_not_http_gets_400",
+    "bad-399": "tests/web/test_serving.py::test_what_is_not_http_gets_400",
+    "bad-401": "tests/web/test_serving.py::test_a_port_in_use_is_an_error",
+    "bad-402": "tests/web/test_serving.py::test_a_signal_ends_the_server_with_the_code_of_the_program",
 }
 """Row → the test that covers it."""
 HERE = {

@@ -1,9 +1,10 @@
 """Time the pages of `paperagent serve` over a library of 74,728 papers, searched by words.
 
-    python bench/web.py [--shared ../shared] [--only pages|memory] [--json FILE]
+    python bench/web.py [--shared ../shared] [--only pages|memory|browser] [--json FILE]
 
 The server runs in its own process. All requests use one kept-alive connection, alternating, so that other
-load affects them alike; ``/healthz`` shows what any request costs.
+load affects them alike; ``/healthz`` shows what any request costs. ``browser`` needs Chromium, slowed down
+four times.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gzip
 import http.client
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from figures import Figure, interleaved, p50, p95, run, say, seconds
 from library import abstracts
 
 ROUNDS, FIRST_ROUNDS, REQUESTS = 300, 20, 10_000
+BROWSER_ROUNDS = 5
 WORDS = (
     "retrieval reasoning translation agents speech robots vision graphs proteins code safety audio".split()
 )
@@ -57,7 +60,11 @@ class Server:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
-    measures: dict[str, Callable[[Server], Sequence[Figure]]] = {"pages": pages, "memory": memory}
+    measures: dict[str, Callable[[Server], Sequence[Figure]]] = {
+        "pages": pages,
+        "memory": memory,
+        "browser": browser,
+    }
     with ExitStack() as stack:
         return run(str(__doc__), measures, lambda args: stack.enter_context(_serving(args.shared)), argv)
 
@@ -140,6 +147,54 @@ def memory(server: Server) -> list[Figure]:
     after = server.private_megabytes()
     note = f"{before:.0f} MB before, {after:.0f} after"
     return [Figure(f"memory added by {REQUESTS:,} requests", after - before, "MB", limit=5, note=note)]
+
+
+_OBSERVE = """() => {
+  window.vitals = {lcp: 0, cls: 0, inp: 0};
+  const observe = (type, take) => new PerformanceObserver(list => list.getEntries().forEach(take))
+    .observe({type, buffered: true, durationThreshold: 16});
+  observe("largest-contentful-paint", e => { vitals.lcp = e.startTime; });
+  observe("layout-shift", e => { if (!e.hadRecentInput) vitals.cls += e.value; });
+  observe("event", e => { if (e.interactionId) vitals.inp = Math.max(vitals.inp, e.duration); });
+}"""
+"""Collects the largest contentful paint (ms), shifts of the layout, and the slowest interaction (ms)."""
+
+
+def browser(server: Server) -> list[Figure]:
+    """Measure the feed and an answer in Chromium on a slowed-down processor."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    if path is None:
+        say("Chromium is not installed; nothing is measured in a browser")
+        return []
+    address = f"http://{server.connection.host}:{server.connection.port}"
+    results: dict[str, list[dict[str, float]]] = {"feed": [], "answer": []}
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+        for _ in range(BROWSER_ROUNDS):
+            tab = chromium.new_page()
+            tab.context.new_cdp_session(tab).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+            tab.add_init_script(f"({_OBSERVE})()")
+            tab.goto(f"{address}/")
+            tab.click("summary >> nth=0")
+            tab.wait_for_timeout(500)
+            results["feed"].append(tab.evaluate("vitals"))
+            tab.goto(f"{address}/ask?q=How+do+retrievers+help+language+models%3F")
+            tab.click("main form button")
+            tab.wait_for_selector("button.cite")
+            tab.click("button.cite >> nth=0")
+            tab.wait_for_timeout(500)
+            results["answer"].append(tab.evaluate("vitals"))
+            tab.close()
+        chromium.close()
+    limits = {"lcp": (1_000, "ms"), "cls": (0, ""), "inp": (100, "ms")}
+    return [
+        Figure(f"{name}: {vital}", p50([r[vital] for r in rounds]), unit, limit=limit)
+        for name, rounds in results.items()
+        for vital, (limit, unit) in limits.items()
+    ]
 
 
 if __name__ == "__main__":

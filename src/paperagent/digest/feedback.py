@@ -1,4 +1,4 @@
-"""What subscribers think of papers: more or less like this, and their reading lists."""
+"""Subscribers' ratings of papers (more or less like this) and their reading lists."""
 
 from __future__ import annotations
 

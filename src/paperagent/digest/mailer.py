@@ -161,7 +161,7 @@ class Mailer:
         return self._send_notice(rendered, "confirm", email, at, name="confirmation email")
 
     def send_already_subscribed(self, subscriber: Subscriber, at: dt.datetime) -> str:
-        """Tell a subscriber that the address was entered again, and return a message with the result.
+        """Send a notice that the address was entered again, and return a message with the result.
 
         Raises:
             MailError: the mail could not be sent.

@@ -44,7 +44,6 @@ NO_STORE = "no-store"
 REVALIDATE = "private, no-cache"
 """Browsers keep a copy, and ask before each use whether it has changed."""
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)

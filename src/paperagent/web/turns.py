@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from paperagent.errors import InputError, PaperAgentError
+from paperagent.errors import PaperAgentError
 from paperagent.http_limits import Cancellation, Cancelled
 from paperagent.layout import nearest_blocks
 from paperagent.types import Answer, Citation, Claim, Event, Paper
@@ -261,7 +261,7 @@ class TurnRunner:
         running.end(turn)
 
     def _stream(
-        self, running: RunningTurn, streamed: StreamedAnswer, screen: HtmlScreen, events: Iterator[Event]
+        self, running: RunningTurn, streamed: StreamedAnswer, screen: HtmlScreen, events: Generator[Event]
     ) -> str | None:
         """Show the answer; return why there is none, if it ended before the first claim."""
         question = running.turn.question
@@ -275,13 +275,13 @@ class TurnRunner:
         except Exception as error:
             if not isinstance(error, PaperAgentError):
                 LOG.exception("turn %d failed", running.turn.number)
-            message = _message_of(error)
+            message = http.message_of(error)
             if streamed.cut_off(question, FAILED) is None:
                 screen.show(nearest_blocks(getattr(error, "hits", ())))
                 return message
         return None
 
-    def _events(self, running: RunningTurn, options: Mapping[str, Any], note: str) -> Iterator[Event]:
+    def _events(self, running: RunningTurn, options: Mapping[str, Any], note: str) -> Generator[Event]:
         """Yield the events of the answer; write its claims before they are shown.
 
         Raises:
@@ -291,7 +291,7 @@ class TurnRunner:
         if running.cancellation.cancelled:
             raise Cancelled
         events = self._agent.ask_stream(turn.question, mode=turn.mode, **options)
-        with closing(_closeable(events)):
+        try:
             for event in events:
                 if running.cancellation.cancelled:
                     raise Cancelled
@@ -303,6 +303,9 @@ class TurnRunner:
                     answer = Answer(turn.question, "incomplete", INTERRUPTED, "", *so_far, mode=mode)
                     self._store.save(turn, "running", answer)
                 yield _with_note(event, note)
+        finally:
+            if isinstance(events, Generator):  # an answer from the library comes as a list
+                events.close()
 
 
 def streamed_answer(screen: HtmlScreen, turn: Turn, earlier: Iterable[Answer]) -> StreamedAnswer:
@@ -325,7 +328,7 @@ def show_finished(screen: HtmlScreen, turn: Turn, earlier: Iterable[Answer]) -> 
     streamed_answer(screen, turn, earlier).follow(events)
 
 
-def replayed_events(answer: Answer) -> Iterator[Event]:
+def replayed_events(answer: Answer) -> Generator[Event]:
     """Yield the events of a finished answer. The claims of an overview come with its end, by theme."""
     from paperagent.answering.answers import claim_events
 
@@ -349,9 +352,9 @@ def paper_finder(agent: PaperAgent) -> Callable[[str], Paper | None]:
     return find
 
 
-def _for_page(screen: HtmlScreen, events: Iterator[Event]) -> Iterator[Event]:
+def _for_page(screen: HtmlScreen, events: Generator[Event]) -> Iterator[Event]:
     """Yield events as the page shows them, and tell the screen about the citations that come next."""
-    with closing(_closeable(events)):
+    with closing(events):
         for event in events:
             screen.add_citations(event.citations)
             if (answer := event.answer) is None:
@@ -370,21 +373,7 @@ def without_commands(text: str) -> str:
     return "\n\n".join(p for p in paragraphs if any(map(str.isalnum, p)))
 
 
-def _message_of(error: Exception) -> str:
-    return str(error) if isinstance(error, InputError) else http.message_of(error)
-
-
 def _with_note(event: Event, note: str) -> Event:
     if not note or event.answer is None:
         return event
     return replace(event, answer=replace(event.answer, notes=(note, *event.answer.notes)))
-
-
-def _closeable(events: Iterator[Event]) -> Any:
-    """Return the events with a method ``close``, which an iterator of a list does not have."""
-    return events if hasattr(events, "close") else _Unclosed()
-
-
-class _Unclosed:
-    def close(self) -> None:
-        """Do nothing."""

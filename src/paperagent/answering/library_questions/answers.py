@@ -52,7 +52,7 @@ def small_talk_answer(question: str, intent: Intent) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class OverviewRequest:
-    """What to write an overview of: papers or a topic."""
+    """A request for an overview of a topic or of given papers."""
 
     topic: str = ""
     paper_ids: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ _MENTION_WORDS, _MIN_NAME, _MIN_ABSENT_WORDS, _MAX_NEWS_WORDS = range(1, 5), 4, 
 
 
 def classify(text: str, *, has_history: bool = False, today: dt.date | None = None) -> Intent | None:
-    """Return what a message asks about the library, or None if abstracts have to answer the question.
+    """Return the intent of a question about the library or of small talk; None for all other questions.
 
     Args:
         text: The message.

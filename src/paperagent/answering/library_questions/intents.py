@@ -1,4 +1,4 @@
-"""What a message asks about the library, and its conditions: period, category, feed, author, and topic."""
+"""The intents of questions about the library, with their filters: period, category, feed, author, topic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUOTES = "\"'“”‘’«»„`"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a message asks about the library."""
+    """The kind of a question about the library, with its filters."""
 
     kind: IntentKind
     topic: str = ""

@@ -304,7 +304,7 @@ def record_date(paper: Paper) -> str:
 
 
 def fact(field: Field, paper: Paper, question: str = "") -> str:
-    """Return what the record of a paper says, or a sentence that its feed does not say."""
+    """Return a sentence with one field of a paper's record, or one that says it is not given."""
     name = f"“{paper.title}”"
     if field == "authors" and paper.authors and _HOW_MANY.search(question):
         return f"{name} has {counted(len(paper.authors), 'author')}: {record_authors(paper)}."

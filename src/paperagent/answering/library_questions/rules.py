@@ -25,11 +25,11 @@ def _rules(*patterns: str) -> tuple[re.Pattern[str], ...]:
 # fmt: off
 
 SYNONYMS = r"articles?|publications?|documents?|entries|items|records|works?|studies|additions?|arrivals?"
-"""What `canonical` replaces by "papers"."""
+"""Synonyms of "papers", which `canonical` replaces by that word."""
 NOUN = rf"(?:papers?|preprints?|docs|abstracts?|titles|{SYNONYMS.partition('|works')[0]})"
 WORKS = rf"(?:papers?|preprints?|docs|abstracts?|titles|{SYNONYMS}|research|literature|stuff|things)"
 LIBRARY = r"(?:paper )?library(?: of papers)?|lib|(?:paper )?collection|catalog(?:ue)?|holdings|database|db|archive|inventory"
-"""What `canonical` replaces by "library"."""
+"""Synonyms of "library", which `canonical` replaces by that word."""
 OWN = r"(?:(?:(?:this|your|my|our|the) )?(?:library|lib)|(?:this|your|my|our) (?:feeds?|index|store|system|memory|set|data|papers)|the feeds?)"
 HERE = rf"(?:(?:in|inside|within|from|of|on) {OWN}|in here|in there|here|on file|in stock|{OWN})"
 _FILLER = (

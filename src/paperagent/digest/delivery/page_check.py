@@ -37,7 +37,7 @@ def page_problem(public_url: str | None, tokens: SignedTokens | None) -> str | N
 
 
 def _fetch_problem(url: str, *, contains: bytes = b"") -> str | None:
-    """Return what is wrong with the answer of a page, as the end of a sentence."""
+    """Return why a page is not usable, such as ``answers with status 500``; None if it is usable."""
     import httpx
 
     end = time.monotonic() + TIMEOUT_SECONDS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paperagent.cli.digest_send import list_issues, no_check_option, send, send_due
 from paperagent.cli.options import (
     MAX_COST_USD,
     CommandGroup,
@@ -20,11 +21,10 @@ from paperagent.cli.options import (
     PathParam,
     TextParam,
     common_options,
-    json_option,
     period_options,
     pop_period,
 )
-from paperagent.cli.session import Session, progress_bar, show, show_json, show_text, warn
+from paperagent.cli.session import Session, progress_bar, show, show_text, warn
 from paperagent.cli.subscribers import open_digest
 from paperagent.layout import Block, counted
 
@@ -32,28 +32,22 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from paperagent.digest.build import BuildReport
-    from paperagent.digest.delivery.ledger import PeriodSummary
-    from paperagent.digest.delivery.sender import SendReport
     from paperagent.digest.preferences import Preferences
-    from paperagent.digest.service import DigestService
     from paperagent.types import Usage
 
 
 _MAX_REASONS = 5
 """Reasons for skipped issues that are named."""
-no_check_option = click.option(
-    "--no-check",
-    "check",
-    flag_value=False,
-    default=True,
-    help="Do not check the web page, for example if this machine cannot reach it.",
-)
 
 
 @click.group(cls=CommandGroup)
 @common_options
 def digest() -> None:
     """Build and send the weekly digest."""
+
+
+digest.add_command(send)
+digest.add_command(list_issues)
 
 
 @digest.command()
@@ -149,78 +143,6 @@ def _reasons(skipped: Counter[str]) -> str:
 
 
 @digest.command()
-@click.option("--week", type=TextParam(), help="Send only this week's issue (default: everything due).")
-@click.option("--dry-run", is_flag=True, help="Write the messages as .eml files; change nothing else.")
-@click.option("--only", type=TextParam(), metavar="EMAIL", help="Send to this subscriber only.")
-@click.option("--resend-unknown", is_flag=True, help="Resend messages that may already have arrived.")
-@click.option("--force", is_flag=True, help="Also send issues older than three days.")
-@click.option(
-    "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
-)
-@no_check_option
-@common_options
-@click.pass_obj
-def send(session: Session, /, **options: Any) -> None:
-    """Send the issues that were built.
-
-    Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
-    library folder. Before sending, a check warns if the web page at PAPERAGENT_PUBLIC_URL does not accept the
-    links in the emails.
-    """
-    chosen = pop_period(options)
-    dry_run, check = options.pop("dry_run"), options.pop("check")
-    if dry_run and options["resend_unknown"]:
-        raise click.UsageError("--dry-run and --resend-unknown: cannot be combined; use one of them")
-    period = chosen.name if chosen else None
-    with open_digest(session) as service:
-        if dry_run:
-            options.pop("resend_unknown")
-            report, folder = service.dry_run(options.pop("outbox"), period=period, **options)
-            show_text(f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True)
-            return
-        with service.lock():
-            _send(service, check=check, period=period, **options)
-
-
-def _send(service: DigestService, *, check: bool, **options: Any) -> None:
-    if check:
-        _check_page(service)
-    with progress_bar() as progress:
-        report = service.send(progress=progress, **options)
-    show(_send_blocks(report))
-    for email, state, reason in report.problems:
-        warn(f"{email}: {state}: {reason}")
-    if report.counts["sent"] and service.mailer.lacks_one_click:
-        warn(
-            "messages have no one-click unsubscribe link, which Gmail and Yahoo require; "
-            "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
-        )
-    if report.recovered:
-        messages = counted(report.recovered, "message")
-        warn(f"{messages} marked unknown: an earlier run ended during the transfer")
-    service.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
-
-
-def _check_page(service: DigestService) -> None:
-    """Warn if the links in the messages that are due do not work."""
-    from paperagent.digest.database import utc_now
-    from paperagent.digest.delivery.page_check import page_problem
-
-    if service.ledger.due(utc_now()):
-        problem = page_problem(service.mailer.links.public_url, service.mailer.tokens)
-        if problem:
-            warn(f"{problem}; --no-check skips this check")
-
-
-def _send_blocks(report: SendReport) -> Iterator[Block]:
-    states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
-    yield Block("text", f"messages: {states or 'none due'}", tight=True)
-    if report.too_old:
-        skipped = f"{report.too_old:,} not sent: the issue is older than three days; use --force to send it"
-        yield Block("text", skipped, tight=True)
-
-
-@digest.command()
 @click.option(
     "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
 )
@@ -238,60 +160,8 @@ def run(session: Session, *, outbox: Path | None, check: bool) -> None:
         for period in service.current_periods():
             reports.append(service.build(period))
             _show_build_report(reports[-1])
-        _send(service, check=check, outbox=outbox)  # a failed issue does not hold up the others
+        send_due(service, check=check, outbox=outbox)  # a failed issue does not hold up the others
     _raise_for_failed_issues(reports)
-
-
-@digest.command("list")
-@json_option
-@common_options
-@click.pass_obj
-def list_issues(session: Session, *, as_json: bool) -> None:
-    """List the issues and their deliveries.
-
-    Shows the issues of each period with the states of their messages, and every message that failed.
-    """
-    from paperagent.digest.delivery.sender import FAILED_STATES
-
-    with open_digest(session) as service:
-        summaries = service.ledger.period_summaries()
-        failed = service.ledger.deliveries(states=FAILED_STATES)
-    if as_json:
-        trouble = [
-            {
-                "period": delivery.issue_id.rpartition("/")[0],
-                "email": delivery.email,
-                "state": delivery.state,
-                "attempts": delivery.attempts,
-                "code": delivery.code,
-                "reply": delivery.reply,
-                "next_at": delivery.next_at.isoformat() if delivery.next_at else None,
-            }
-            for delivery in failed
-        ]
-        show_json({"periods": [_summary_dict(s) for s in summaries], "trouble": trouble})
-        return
-    blocks = [_summary_row(s) for s in summaries]
-    for delivery in failed:
-        detail = f"{delivery.issue_id.rpartition('/')[0]}: {delivery.code or ''} {delivery.reply or ''}"
-        state = delivery.state.ljust(9)
-        blocks.append(Block("row", delivery.email, marker=state, detail=detail, tight=True, plain=True))
-    show(blocks or [Block("text", "no issues yet; build one with 'paperagent digest build'")])
-
-
-def _summary_dict(summary: PeriodSummary) -> dict[str, Any]:
-    return {
-        "period": summary.period,
-        "built": summary.stored_at.isoformat(),
-        "issues": summary.issues,
-        **{str(state): count for state, count in summary.states.items()},
-    }
-
-
-def _summary_row(summary: PeriodSummary) -> Block:
-    states = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
-    text = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
-    return Block("row", text, marker=summary.period, tight=True)
 
 
 @digest.command()

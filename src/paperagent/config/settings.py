@@ -1,32 +1,26 @@
-"""The settings: their names, defaults and checks, and where each value came from.
-
-This is the only module that reads the environment for settings.
-"""
+"""The settings: their names, defaults and checks, and where each value came from."""
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import platformdirs
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from paperagent.config import dotenv, values
-from paperagent.config.contradictions import PREFIX, contradictions, is_local, sends_key_in_clear
-from paperagent.errors import ConfigError, visible
+from paperagent.config import values
+from paperagent.config.contradictions import PREFIX, is_local
 from paperagent.text.model_names import is_small
 from paperagent.types import AskMode
 
 if TYPE_CHECKING:
     from pydantic_settings.sources import InitSettingsSource
 
-_FILE_VALUES = "env_file_values"
+FILE_VALUES = "env_file_values"
+"""The argument of `Settings` that holds the values of the ``.env`` file."""
 
 
 def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -257,7 +251,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Rank arguments first, then the environment, then the file, which `dotenv` has read."""
         del dotenv_settings, file_secret_settings
-        file_values = cast("InitSettingsSource", init_settings).init_kwargs.pop(_FILE_VALUES, {})
+        file_values = cast("InitSettingsSource", init_settings).init_kwargs.pop(FILE_VALUES, {})
         return init_settings, env_settings, _FileSource(settings_cls, file_values)
 
     @property
@@ -317,7 +311,7 @@ class Settings(BaseSettings):
         """Return every setting with its origin, secrets masked."""
         return tuple(
             SettingSource(key, _display(getattr(self, name)), self._where.get(key, "default"))
-            for name, key in _keys().items()
+            for name, key in setting_keys().items()
         )
 
     def secrets(self) -> tuple[str, ...]:
@@ -340,98 +334,10 @@ class _FileSource(EnvSettingsSource):
         return {key.lower(): value for key, value in self._file_values.items()}
 
 
-def load(env_file: Path | None = None, **overrides: Any) -> Settings:
-    """Read and check the settings.
-
-    Args:
-        env_file: The ``.env`` file. By default the one in the current folder, if it exists.
-        overrides: Values by field name, which override all other sources; None is ignored.
-
-    Raises:
-        ConfigError: settings are wrong; the message names all of them, each with its reason and fix.
-    """
-    file = dotenv.read(env_file or Path(".env"), os.environ, required=env_file is not None)
-    arguments = {name: value for name, value in overrides.items() if value is not None}
-    problems = [*file.problems, *_unknown_keys(file)]
-    where = _origins(file, arguments)
-    try:
-        kwargs: dict[str, Any] = {_FILE_VALUES: file.values, **arguments}
-        settings = Settings(**kwargs)
-    except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
-        # pydantic skips a default that depends on other settings if one of them is wrong.
-        problems += [_problem(d, where) for d in details if d["type"] != "default_factory_not_called"]
-        raise _config_error(problems) from None
-    problems += contradictions(settings, os.environ)
-    if problems:
-        raise _config_error(problems)
-    settings._where = where  # noqa: SLF001 - a private attribute of the class above
-    settings._warnings = (*file.warnings, *_warnings(settings, file))  # noqa: SLF001 - same
-    return settings
-
-
-def _config_error(problems: list[str]) -> ConfigError:
-    count = f"{len(problems)} problems: " if len(problems) > 1 else ""
-    return ConfigError(f"settings: {count}{' · '.join(problems)}")
-
-
-def _keys() -> dict[str, str]:
+def setting_keys() -> dict[str, str]:
     """Return field name → name of its environment variable."""
     fields = Settings.model_fields.items()
     return {name: str(field.validation_alias or PREFIX + name.upper()) for name, field in fields}
-
-
-def _origins(file: dotenv.EnvFile, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Return variable → the source that sets it, for each variable that is set."""
-    environment = {key.upper() for key in os.environ}
-    origins: dict[str, str] = {}
-    for name, key in _keys().items():
-        if name in arguments:
-            origins[key] = "command line"
-        elif key in environment:
-            origins[key] = "environment"
-        elif key in file.lines:
-            origins[key] = f"{file.path} line {file.lines[key]}"
-    return origins
-
-
-def _problem(error: Any, where: Mapping[str, str]) -> str:
-    name = str(error["loc"][0])
-    key = _keys().get(name, name)
-    return f"{key} ({where.get(key, 'default')}): {visible(error['msg'].removeprefix('Value error, '))}"
-
-
-def _unknown_keys(file: dotenv.EnvFile) -> list[str]:
-    """Return a problem for each key of the file that looks like a setting but is not one."""
-    keys = list(_keys().values())
-    return [
-        f"{key} ({file.path} line {line}): unknown key{_suggestion(key, keys)}"
-        for key, line in file.lines.items()
-        if key not in keys and (key.upper().startswith(PREFIX) or key.upper() in keys)
-    ]
-
-
-def _suggestion(key: str, keys: list[str]) -> str:
-    close = difflib.get_close_matches(key.upper(), keys, n=1, cutoff=0.75)
-    return f"; did you mean {close[0]}?" if close else "; see .env.example"
-
-
-def _warnings(settings: Settings, file: dotenv.EnvFile) -> list[str]:
-    keys, warnings = list(_keys().values()), []
-    secrets = {key for name, key in _keys().items() if isinstance(getattr(settings, name), SecretStr)}
-    if file.open_to_others and secrets & file.values.keys():
-        warnings.append(f"{file.path}: holds a secret and other users can read it; run chmod 600 {file.path}")
-    if sends_key_in_clear(settings):
-        warnings.append(
-            f"OPENAI_BASE_URL: the key is sent unencrypted, because {PREFIX}ALLOW_INSECURE is set"
-        )
-    # The environment may hold variables of other programs, so only near misses are reported.
-    suggest = partial(difflib.get_close_matches, possibilities=keys, n=1, cutoff=0.85)
-    misspelled = [k for k in sorted(os.environ) if k.startswith(PREFIX) and k not in keys and suggest(k)]
-    return [
-        *warnings,
-        *(f"{visible(k)} (environment): unknown key; did you mean {suggest(k)[0]}?" for k in misspelled),
-    ]
 
 
 def _display(value: Any) -> str:

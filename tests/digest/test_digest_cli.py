@@ -75,16 +75,41 @@ def test_build_send_and_again(run: Run, home: Path) -> None:
     """bad-348: the second build and the second send change nothing; a new subscriber gets theirs."""
     subscribe(run)
     assert "2 issues built" in run("digest", "build", *WEEK)
-    assert "1 sent" in run("digest", "send")
+    assert f"1 written to {home / 'outbox'} (PAPERAGENT_SMTP_URL is not set)" in run("digest", "send")
     (first,) = (home / "outbox").glob("*.eml")
     before = first.read_bytes()
     assert "0 issues built, 2 already built" in run("digest", "build", *WEEK)
-    assert "none due" in run("digest", "send")
+    told = run("digest", "send")
+    assert "none due" in told
+    assert "1 message written earlier" in told
     subscribe(run, B, "speech recognition")
     assert "1 issue built, 2 already built" in run("digest", "build", *WEEK)
-    assert "1 sent" in run("digest", "send")
+    assert f"1 written to {home / 'outbox'} (PAPERAGENT_SMTP_URL is not set)" in run("digest", "send")
     assert first.read_bytes() == before
-    assert states(run) == {"issues": 3, "sent": 2}
+    assert states(run) == {"issues": 3, "written": 2}
+
+
+def test_written_messages_are_sent_when_a_server_is_set(
+    run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`digest list` tells them from those that were sent, and from those that the user sends."""
+    for email in (A, B):
+        subscribe(run, email)
+    run("digest", "build", *WEEK)
+    run("digest", "send", "--only", A)
+    assert f"1 written to {tmp_path / 'mine'}\n" in run(
+        "digest", "send", "--outbox", str(tmp_path / "mine"), "--only", B
+    )
+    told = run("digest", "list")
+    assert "1 written to the outbox, not sent, 1 written to a folder, not sent" in told
+    monkeypatch.setenv("PAPERAGENT_MAIL_FROM", "digest@test.example")
+    script = Script()
+    with serving(script) as url:
+        monkeypatch.setenv("PAPERAGENT_SMTP_URL", url)
+        assert "1 sent" in run("digest", "send")
+        assert "none due" in run("digest", "send")
+    assert script.recipients() == [A]
+    assert states(run) == {"issues": 3, "sent": 1, "exported": 1}
 
 
 def test_papers_are_shown_once(run: Run, home: Path) -> None:
@@ -143,7 +168,7 @@ def test_the_page_is_checked_before_sending(run: Run, monkeypatch: pytest.Monkey
         "paperagent: warning: PAPERAGENT_PUBLIC_URL: the links in emails lead to a page that does not" in told
     )
     assert "--no-check skips this check" in told
-    assert "1 sent" in told
+    assert "1 written to" in told
     assert "paperagent serve" not in run("digest", "send")  # nothing is due
 
 
@@ -155,7 +180,7 @@ def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setenv("PAPERAGENT_DIGEST_EMPTY", "true")
     assert "2 issues built" in run("digest", "build", "--week", "2026-W20")
-    assert "1 sent" in run("digest", "send")
+    assert "1 written to" in run("digest", "send")
     (mail,) = (home / "outbox").glob("*.eml")
     assert b"No new papers" in mail.read_bytes()
 
@@ -182,7 +207,7 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
     subscribe(run)
     told = run("digest", "run")
     assert "2026-W26: 2 issues built" in told
-    assert "1 sent" in told
+    assert "1 written to" in told
     again = run("digest", "run")
     assert "0 issues built, 2 already built" in again
     assert "none due" in again
@@ -210,7 +235,7 @@ def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     monkeypatch.setattr(IssueBuilder, "_render", breaks)
     told = run("digest", "run", code=1)
     assert f"{A}: issue not built: unexpected failure: ValueError: no such glyph" in told
-    assert "1 sent" in told
+    assert "1 written to" in told
     assert told.endswith("digest 2026-W26: 1 issue could not be built; see the warnings\n")
     (mail,) = (home / "outbox").glob("*.eml")
     assert f"To: {B}".encode() in mail.read_bytes()
@@ -345,7 +370,6 @@ def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "set PAPERAGENT_SECRET" in run("subscribers", "add", A, "--interest", "retrieved passages")
     monkeypatch.setenv("PAPERAGENT_SECRET", SECRET)
     assert "confirmation email: written to" in run("subscribers", "confirm", "--ask")
-    assert "within the last day" in run("subscribers", "add", A)
     (mail,) = (home / "outbox").glob("confirm*.eml")
     assert b"List-Unsubscribe" not in mail.read_bytes()
     assert "1 issue built" in run("digest", "build", *WEEK)
@@ -354,6 +378,11 @@ def test_double_opt_in(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) ->
     message = message_from_bytes(mail.read_bytes(), policy=policy.default)
     text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     token = next(word for word in text.split() if word.count(".") >= 2 and len(word) > 30)
+    with serving(Script()) as url, monkeypatch.context() as patch:  # what was only written is sent
+        patch.setenv("PAPERAGENT_SMTP_URL", url)
+        patch.setenv("PAPERAGENT_MAIL_FROM", "digest@test.example")
+        assert "confirmation email: sent" in run("subscribers", "confirm", "--ask")
+        assert "within the last day" in run("subscribers", "add", A)
     assert "confirmed" in run("subscribers", "confirm", token)
     assert "1 issue built" in run("digest", "build", *WEEK)
 

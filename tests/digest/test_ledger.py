@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from mail_helpers import SENDER, Clock, DeliveryHarness, compose
 
 from paperagent.digest.delivery.sender import MAX_CONSECUTIVE_ERRORS, Sender
-from paperagent.digest.delivery.transport import ConnectionLost, Rejected, SmtpReply
+from paperagent.digest.delivery.transport import ConnectionLost, Outbox, Rejected, SmtpReply
 from paperagent.errors import MailError
 
 READERS = [f"r{n}@test.example" for n in range(4)]
@@ -30,6 +32,8 @@ class Death(BaseException):
 
 class Fateful:
     """Lets each message meet the next fate of a list, and remembers what arrived."""
+
+    accepted_state = "sent"
 
     def __init__(self, fates: list[Fate]) -> None:
         self.fates = fates
@@ -70,7 +74,7 @@ class Fateful:
         """Go."""
 
 
-def run(harness: DeliveryHarness, line: Fateful, clock: Clock) -> None:
+def run(harness: DeliveryHarness, line: Fateful | Outbox, clock: Clock) -> None:
     """Send once; what ends the run early is what a person would see or a crash."""
     try:
         Sender(harness.ledger, line, compose, mail_from=SENDER, clock=clock).run(force=True)
@@ -79,16 +83,23 @@ def run(harness: DeliveryHarness, line: Fateful, clock: Clock) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from(FATES), max_size=14), st.lists(st.integers(0, 3), max_size=3))
-def test_never_two(fates: list[Fate], leavers: list[int]) -> None:
-    """At most one copy each; sent means it arrived; what is not sent is listed with its reason."""
+@given(
+    st.lists(st.sampled_from(FATES), max_size=14),
+    st.lists(st.integers(0, 3), max_size=3),
+    st.lists(st.booleans(), max_size=3),
+)
+def test_never_two(fates: list[Fate], leavers: list[int], without_server: list[bool]) -> None:
+    """At most one copy each; sent means it arrived; what is not sent is listed with its reason.
+
+    Some runs have no server and write to the outbox.
+    """
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         harness = DeliveryHarness(Path(folder) / "digest.db", clock)
         harness.plan(*READERS)
         line = Fateful(list(fates))
-        for leaver in [*leavers, None, None, None, None]:
-            run(harness, line, clock)
+        for leaver, writes in zip_longest([*leavers, None, None, None, None], without_server):
+            run(harness, Outbox(Path(folder) / "outbox") if writes else line, clock)
             if leaver is not None:
                 harness.subscribers.unsubscribe(harness.subscribers.find(READERS[leaver]).id)
             clock.wait(hours=13)
@@ -126,3 +137,42 @@ def test_every_change_is_told(fates: list[Fate]) -> None:
         states = {d.subscriber_id: d.state for d in harness.ledger.deliveries()}
         harness.database.close()
     assert told == states
+
+
+OLD_STATES = "'planned', 'claimed', 'in_data', 'sent', 'deferred', 'failed', 'skipped', 'unknown'"
+
+
+def test_a_file_of_the_first_format(tmp_path: Path) -> None:
+    """It called files sent: now they are written, or exported if they are not in the outbox."""
+    harness = DeliveryHarness(tmp_path / "digest.db")
+    harness.plan(*READERS)
+    with harness.database.writing() as db:
+        db.execute("ALTER TABLE delivery RENAME TO newer")
+        db.execute("DROP INDEX delivery_state")
+        (sql,) = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'newer'").fetchone()
+        old = re.sub(r"state IN \([^)]*\)", f"state IN ({OLD_STATES})", sql).replace('"newer"', "delivery")
+        assert OLD_STATES in old
+        db.execute(old)
+        db.execute("CREATE INDEX delivery_state ON delivery (state)")
+        db.execute("INSERT INTO delivery SELECT * FROM newer")
+        db.execute("DROP TABLE newer")
+        replies = ("written to one.eml", "written to two.eml", "2.0.0 queued as 4711")
+        for number, reply in enumerate(replies, start=1):
+            db.execute(
+                "UPDATE delivery SET state = 'sent', code = 250, reply = ? WHERE subscriber_id = ?",
+                (reply, number),
+            )
+        db.execute("PRAGMA user_version = 1")
+    harness.database.close()
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "outbox" / "one.eml").touch()
+    for _ in range(2):  # the second time, there is nothing left to do
+        harness = DeliveryHarness(tmp_path / "digest.db")
+        assert list(harness.states().values()) == ["written", "exported", "sent", "planned"]
+        with harness.database.reading() as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+            names = {row[0] for row in db.execute("SELECT name FROM sqlite_schema")}
+        assert "delivery_state" in names
+        assert not [name for name in names if "version" in name]
+        harness.database.close()

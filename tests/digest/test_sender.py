@@ -274,11 +274,61 @@ def test_the_outbox(harness: DeliveryHarness, tmp_path: Path) -> None:
     """Without a server each message is a file, which only its owner can read."""
     harness.plan(A, B)
     folder = tmp_path / "outbox"
-    assert harness.send(Outbox(folder)).counts == {"sent": 2}
+    assert harness.send(Outbox(folder)).counts == {"written": 2}
     files = sorted(folder.iterdir())
     assert [f.name for f in files] == ["2026-W26.1.eml", "2026-W26.2.eml"]
     assert {f.stat().st_mode & 0o777 for f in files} == {0o600}
     assert b"Message-ID: <2026-W26.1@" in files[0].read_bytes()
+
+
+def test_written_messages_are_sent_once_there_is_a_server(harness: DeliveryHarness, tmp_path: Path) -> None:
+    """Once, under the same id; meanwhile no run writes them again, and each says that they wait."""
+    harness.plan(A, B)
+    outbox, script = Outbox(tmp_path / "outbox"), Script()
+    assert harness.send(outbox).counts == {"written": 2}
+    assert harness.states() == {A: "written", B: "written"}
+    again = harness.send(outbox)
+    assert (again.counts, again.waiting) == ({}, 2)
+    with serving(script) as url:
+        assert harness.send(transport(url)).counts == {"sent": 2}
+        assert harness.send(transport(url)).counts == {}
+    assert script.ids() == ["<2026-W26.1@paperagent.example>", "<2026-W26.2@paperagent.example>"]
+    assert harness.send(outbox).waiting == 0
+
+
+def test_written_messages_grow_old(harness: DeliveryHarness, tmp_path: Path) -> None:
+    """After three days they are old news like any other; who unsubscribed meanwhile gets nothing."""
+    harness.plan(A, B)
+    harness.send(Outbox(tmp_path / "outbox"))
+    harness.clock.wait(days=3, seconds=1)
+    assert harness.send(Outbox(tmp_path / "outbox")).waiting == 0
+    harness.subscribers.unsubscribe(harness.subscribers.find(B).id)
+    script = Script()
+    with serving(script) as url:
+        assert harness.send(transport(url)).too_old == 2
+        assert harness.send(transport(url), force=True).counts == {"sent": 1, "skipped": 1}
+    assert script.recipients() == [A]
+
+
+def test_a_server_that_is_down_leaves_messages_written(harness: DeliveryHarness, tmp_path: Path) -> None:
+    """What was claimed for sending returns to its state."""
+    harness.plan(A)
+    harness.send(Outbox(tmp_path / "outbox"))
+    with pytest.raises(MailError, match="cannot be reached"):
+        harness.send(transport("smtp://127.0.0.1:1"))
+    assert harness.states() == {A: "written"}
+
+
+def test_exported_messages_are_never_sent(harness: DeliveryHarness, tmp_path: Path) -> None:
+    """A folder that somebody names is theirs to send: a second copy from here would be one too many."""
+    harness.plan(A)
+    harness.send(Outbox(tmp_path / "outbox"))
+    assert harness.send(Outbox(tmp_path / "mine", "exported")).counts == {"exported": 1}
+    assert harness.send(Outbox(tmp_path / "mine", "exported")).counts == {}
+    script = Script()
+    with serving(script) as url:
+        assert harness.send(transport(url), force=True).counts == {}
+    assert harness.states() == {A: "exported"}
 
 
 def test_an_outbox_that_cannot_be_written(harness: DeliveryHarness, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from paperagent.digest.delivery.sender import SendReport
     from paperagent.digest.service import DigestService
 
+_NO_SERVER = "PAPERAGENT_SMTP_URL is not set"
 no_check_option = click.option(
     "--no-check",
     "check",
@@ -42,8 +44,9 @@ def send(session: Session, /, **options: Any) -> None:
     """Send the issues that were built.
 
     Each message is sent at most once. Without PAPERAGENT_SMTP_URL, messages are written to the outbox in the
-    library folder. Before sending, a check warns if the web page at PAPERAGENT_PUBLIC_URL does not accept the
-    links in the emails.
+    library folder, and sent by a later run once it is set. Messages written with --outbox are left for you to
+    send. Before sending, a check warns if the web page at PAPERAGENT_PUBLIC_URL does not accept the links in
+    the emails.
     """
     chosen = pop_period(options)
     dry_run, check = options.pop("dry_run"), options.pop("check")
@@ -66,7 +69,7 @@ def send_due(service: DigestService, *, check: bool, **options: Any) -> None:
         _check_page(service)
     with progress_bar() as progress:
         report = service.send(progress=progress, **options)
-    show(_send_blocks(report))
+    show(_send_blocks(report, options.get("outbox") or service.mailer.outbox))
     for email, state, reason in report.problems:
         warn(f"{email}: {state}: {reason}")
     if report.counts["sent"] and service.mailer.lacks_one_click:
@@ -85,15 +88,19 @@ def _check_page(service: DigestService) -> None:
     from paperagent.digest.database import utc_now
     from paperagent.digest.delivery.page_check import page_problem
 
-    if service.ledger.due(utc_now()):
+    if service.ledger.due(utc_now(), written=service.mailer.has_server):
         problem = page_problem(service.mailer.links.public_url, service.mailer.tokens)
         if problem:
             warn(f"{problem}; --no-check skips this check")
 
 
-def _send_blocks(report: SendReport) -> Iterator[Block]:
-    states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.counts.items()))
-    yield Block("text", f"messages: {states or 'none due'}", tight=True)
+def _send_blocks(report: SendReport, outbox: Path) -> Iterator[Block]:
+    labels = {"written": f"written to {outbox} ({_NO_SERVER})", "exported": f"written to {outbox}"}
+    states = [f"{count:,} {labels.get(state, state)}" for state, count in sorted(report.counts.items())]
+    yield Block("text", f"messages: {', '.join(states) or 'none due'}", tight=True, plain=True)
+    if report.waiting:
+        waiting = f"{counted(report.waiting, 'message')} written earlier to {outbox}: not sent, {_NO_SERVER}"
+        yield Block("text", waiting, tight=True, plain=True)
     if report.too_old:
         skipped = f"{report.too_old:,} not sent: the issue is older than three days; use --force to send it"
         yield Block("text", skipped, tight=True)
@@ -112,7 +119,7 @@ def list_issues(session: Session, *, as_json: bool) -> None:
 
     with open_digest(session) as service:
         summaries = service.ledger.period_summaries()
-        failed = service.ledger.deliveries(states=FAILED_STATES)
+        failed = service.ledger.deliveries(states=(*FAILED_STATES, "bounced"))
     if as_json:
         trouble = [
             {
@@ -146,6 +153,7 @@ def _summary_dict(summary: PeriodSummary) -> dict[str, Any]:
 
 
 def _summary_row(summary: PeriodSummary) -> Block:
-    states = ", ".join(f"{n:,} {state}" for state, n in summary.states.items() if n)
+    labels = {"written": "written to the outbox, not sent", "exported": "written to a folder, not sent"}
+    states = ", ".join(f"{n:,} {labels.get(state, state)}" for state, n in summary.states.items() if n)
     text = f"{counted(summary.issues, 'issue')}: {states or 'no messages'}"
     return Block("row", text, marker=summary.period, tight=True)

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from paperagent.errors import StoreLockedError
 from paperagent.storage.locks import ProcessLock
@@ -17,10 +18,24 @@ from paperagent.storage.sqlite import SqliteDatabase
 
 FILE_NAME = "digest.db"
 LOCK_NAME = "digest.lock"
+OUTBOX_FOLDER = "outbox"
+"""The folder for mails without a mail server, beside the file."""
 APPLICATION_ID = 0x50414447
 """``PADG``: identifies the file among other SQLite files."""
 
-_SCHEMA = """
+_DELIVERY = """
+-- before: the state before the claim.
+CREATE TABLE delivery (
+  issue_id TEXT NOT NULL REFERENCES issue (id), subscriber_id INTEGER NOT NULL,
+  message_id TEXT NOT NULL UNIQUE,
+  state TEXT NOT NULL CHECK (state IN ('planned', 'claimed', 'in_data', 'written', 'exported', 'sent',
+    'bounced', 'deferred', 'failed', 'skipped', 'unknown')),
+  before TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_at TEXT, code INTEGER, reply TEXT, message_hash TEXT,
+  updated_at TEXT NOT NULL, PRIMARY KEY (issue_id, subscriber_id)) WITHOUT ROWID
+;
+CREATE INDEX delivery_state ON delivery (state)
+"""
+_SCHEMA = f"""
 -- key: the address in the form by which mailboxes are compared (`message.MailAddress`).
 CREATE TABLE subscriber (
   id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
@@ -38,16 +53,7 @@ CREATE TABLE issue (
   txt BLOB NOT NULL, content_hash TEXT NOT NULL, papers TEXT NOT NULL, facts TEXT NOT NULL,
   frozen_at TEXT NOT NULL, UNIQUE (period, subscriber_id))
 ;
--- before: the state before the claim.
-CREATE TABLE delivery (
-  issue_id TEXT NOT NULL REFERENCES issue (id), subscriber_id INTEGER NOT NULL,
-  message_id TEXT NOT NULL UNIQUE,
-  state TEXT NOT NULL CHECK (state IN
-    ('planned', 'claimed', 'in_data', 'sent', 'deferred', 'failed', 'skipped', 'unknown')),
-  before TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_at TEXT, code INTEGER, reply TEXT, message_hash TEXT,
-  updated_at TEXT NOT NULL, PRIMARY KEY (issue_id, subscriber_id)) WITHOUT ROWID
-;
-CREATE INDEX delivery_state ON delivery (state)
+{_DELIVERY.strip()}
 ;
 CREATE TABLE shown (
   subscriber_id INTEGER NOT NULL, paper_id TEXT NOT NULL, issue_id TEXT NOT NULL,
@@ -84,7 +90,21 @@ class DigestDatabase(SqliteDatabase):
 
     KIND = "digest"
     APPLICATION_ID = APPLICATION_ID
+    VERSION = 2
     SCHEMA = _SCHEMA
+    MIGRATIONS: ClassVar[dict[int, str]] = {
+        1: f"""
+ALTER TABLE delivery RENAME TO delivery_of_version_1
+;
+DROP INDEX delivery_state
+;
+{_DELIVERY.strip()}
+;
+INSERT INTO delivery SELECT * FROM delivery_of_version_1
+;
+DROP TABLE delivery_of_version_1
+"""
+    }
     PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
     FOREIGN = "not a paperagent digest; move it away, or change PAPERAGENT_HOME"
     DAMAGED = "restore a backup, or move it away and add the subscribers again"
@@ -93,6 +113,16 @@ class DigestDatabase(SqliteDatabase):
     def _on_empty_file(self) -> None:
         self.path.chmod(0o600)  # it holds email addresses
         super()._on_empty_file()
+
+    def _after_migration(self, connection: sqlite3.Connection, version: int) -> None:
+        if version == 1:  # it called messages that were only written to a file sent
+            written = "state = 'sent' AND code = 250 AND reply LIKE 'written to %.eml'"
+            connection.execute(f"UPDATE delivery SET state = 'exported' WHERE {written}")
+            files = {f"written to {path.name}" for path in (self.path.parent / OUTBOX_FOLDER).glob("*.eml")}
+            connection.executemany(
+                "UPDATE delivery SET state = 'written' WHERE state = 'exported' AND reply = ?",
+                [(reply,) for reply in files],
+            )
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Mailer:
             contact: The operator's mail or web address.
             theme_dir: A folder of templates that replace the packaged ones.
         """
-        self._outbox = outbox
+        self.outbox = outbox
         self._sender = sender
         self._smtp_url = smtp_url
         self._public_url = public_url
@@ -85,9 +85,14 @@ class Mailer:
         return " ".join(filter(None, parts))
 
     @property
+    def has_server(self) -> bool:
+        """Whether there is a mail server; otherwise, mails are written to the outbox."""
+        return self._smtp_url is not None
+
+    @property
     def lacks_one_click(self) -> bool:
         """Whether mails are sent through a server, but without a one-click unsubscribe link (RFC 8058)."""
-        return self._smtp_url is not None and not (self._public_url and self._secret)
+        return self.has_server and not (self._public_url and self._secret)
 
     def envelope_from(self, outbox: Path | None) -> str:
         """Return the sender's bare address.
@@ -107,8 +112,11 @@ class Mailer:
 
     def transport(self, outbox: Path | None = None) -> Transport:
         """Return the mail server, or else an outbox."""
-        if outbox is not None or self._smtp_url is None:
-            return Outbox(outbox or self._outbox)
+        if outbox is not None:
+            return Outbox(outbox, "exported")
+        if not self.has_server:
+            return Outbox(self.outbox)
+        assert self._smtp_url is not None
         from paperagent.digest.delivery.smtp import SmtpTransport
 
         return SmtpTransport(self._smtp_url, local_hostname=self.domain)
@@ -211,4 +219,6 @@ class Mailer:
             raise MailError(f"{name}: not sent: {lost.why}") from None
         finally:
             transport.close()
-        return "sent" if self._smtp_url else reply.text
+        if self.has_server:
+            return "sent"
+        return f"{reply.text} (PAPERAGENT_SMTP_URL is not set)"

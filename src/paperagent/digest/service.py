@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol, Self
 
 from paperagent.digest.build import BuildReport
-from paperagent.digest.database import FILE_NAME, DigestDatabase, run_lock, utc_now
+from paperagent.digest.database import FILE_NAME, OUTBOX_FOLDER, DigestDatabase, run_lock, utc_now
 from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
 from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from paperagent.digest.issue import Period
     from paperagent.digest.mailer import Mailer
     from paperagent.library import Store
-
-OUTBOX_FOLDER = "outbox"
-"""The folder for mails without a mail server, in the library's folder."""
 
 
 class OpenBuilder(Protocol):
@@ -147,7 +144,8 @@ class DigestService:
             token=self.mailer.tokens.create("confirm", subscriber.id),
             frequency=subscriber.frequency,
         )
-        self.subscribers.record_confirmation_sent(subscriber.id)
+        if self.mailer.has_server:  # what was only written is sent by the next call
+            self.subscribers.record_confirmation_sent(subscriber.id)
         return f"confirmation email: {result}"
 
     def rate(self, email: str, paper_id: str, kind: FeedbackKind) -> str:
@@ -302,14 +300,16 @@ class DigestService:
         outbox: Path | None = None,
         progress: Progress | None = None,
     ) -> SendReport:
-        """Send the messages that are due, through the mail server or else into the outbox.
+        """Send the messages that are due, through the mail server, or else write them to the outbox.
+
+        What was only written before is sent as soon as there is a mail server.
 
         Args:
             period: The name of a period, to send only its issues.
             only: A subscriber's address, to send only to it.
             resend_unknown: Whether to send messages again that may have arrived.
             force: Whether to send issues that are older than three days.
-            outbox: A folder to write the messages to instead of sending them.
+            outbox: A folder to write the messages to instead of sending them; they are not sent later.
             progress: Called after each message.
 
         Raises:

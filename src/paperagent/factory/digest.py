@@ -82,7 +82,8 @@ def digest_service(settings: Settings) -> DigestService:
     Raises:
         StoreError: there is no library, or the digest's file cannot be used.
     """
-    from paperagent.digest.service import OUTBOX_FOLDER, DigestService
+    from paperagent.digest.database import OUTBOX_FOLDER
+    from paperagent.digest.service import DigestService
     from paperagent.library.home import check_home
 
     # Subscribers and issues are in this folder even if the papers are on a server.

@@ -128,6 +128,8 @@ class SqliteDatabase:
     VERSION: ClassVar[int] = 1
     SCHEMA: ClassVar[str]
     """SQL statements, each followed by a line with a semicolon alone."""
+    MIGRATIONS: ClassVar[dict[int, str]] = {}
+    """Version of the file → the statements that bring it to the next one, written like `SCHEMA`."""
     PRAGMAS: ClassVar[tuple[str, ...]] = ("synchronous = FULL",)
     """Set on every connection."""
     FOREIGN: ClassVar[str]
@@ -192,6 +194,9 @@ class SqliteDatabase:
         """Create the tables; a subclass may refuse instead."""
         self._create()
 
+    def _after_migration(self, connection: sqlite3.Connection, version: int) -> None:
+        """Adapt the rows of a file that was brought from ``version`` to the next, in that transaction."""
+
     def _on_create(self, connection: sqlite3.Connection) -> None:
         """Fill new tables, in the transaction that creates them."""
 
@@ -212,8 +217,20 @@ class SqliteDatabase:
                 f"{self.description}: it was written by a newer paperagent (format {version}, this one knows "
                 f"{self.VERSION}); upgrade paperagent"
             )
+        if version < self.VERSION:
+            self._migrate()
         for pragma in self.PRAGMAS:
             execute(f"PRAGMA {pragma}")
+
+    def _migrate(self) -> None:
+        execute = self._connection.execute
+        with transaction(self._connection):
+            # Another process may have been faster.
+            for version in range(execute("PRAGMA user_version").fetchone()[0], self.VERSION):
+                for statement in self.MIGRATIONS[version].split("\n;\n"):
+                    execute(statement)
+                self._after_migration(self._connection, version)
+            execute(f"PRAGMA user_version = {self.VERSION}")
 
     def _create(self) -> None:
         execute = self._connection.execute

@@ -3,6 +3,7 @@
 ::
 
     planned → claimed → in_data → sent | deferred (4xx) | failed (5xx) | unknown
+                 │                └─→ written (outbox, until there is a mail server) | exported (--outbox)
                  └─→ skipped (unsubscribed)
 
 An issue and its delivery are stored in one transaction and never change, so a second run does not write
@@ -20,17 +21,18 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from paperagent.digest.database import DigestDatabase, format_timestamp, parse_timestamp, record_event
 from paperagent.digest.issue import Period
 from paperagent.digest.subscribers import is_suppressed
 from paperagent.errors import InputError, visible
 
-DeliveryState = Literal["planned", "claimed", "in_data", "sent", "deferred", "failed", "skipped", "unknown"]
-DELIVERY_STATES: tuple[DeliveryState, ...] = (
-    "planned", "claimed", "in_data", "sent", "deferred", "failed", "skipped", "unknown",
-)  # fmt: skip
+DeliveryState = Literal[
+    "planned", "claimed", "in_data", "written", "exported", "sent", "bounced", "deferred", "failed",
+    "skipped", "unknown",
+]  # fmt: skip
+DELIVERY_STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MAX_ISSUE_AGE = dt.timedelta(days=3)
 """Older issues are sent only if forced: old news is worse than none."""
 _MAX_REPLY_LENGTH = 300
@@ -206,7 +208,13 @@ class Ledger:
             return len(keys)
 
     def due(
-        self, at: dt.datetime, *, period: str | None = None, key: str | None = None, unknown: bool = False
+        self,
+        at: dt.datetime,
+        *,
+        period: str | None = None,
+        key: str | None = None,
+        written: bool = False,
+        unknown: bool = False,
     ) -> list[PendingDelivery]:
         """Return the deliveries that may be sent now, old issues included, in the order of planning.
 
@@ -214,9 +222,12 @@ class Ledger:
             at: The time.
             period: The name of a period, to return only its issues.
             key: A subscriber's address key (`MailAddress.key`), to return only that subscriber's.
+            written: Whether to include messages that were only written to the outbox.
             unknown: Whether to include messages that may have arrived already.
         """
         states = "d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.next_at, '') <= :at)"
+        if written:
+            states += " OR d.state = 'written'"
         if unknown:
             states += " OR d.state = 'unknown'"
         return self._select(f"({states})", at=format_timestamp(at), period=period, key=key)

@@ -45,6 +45,8 @@ class SendReport:
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     problems: list[tuple[str, DeliveryState, str]] = field(default_factory=list)
     """Address, state and reason of each message that was not sent."""
+    waiting: int = 0
+    """Messages that an earlier run wrote to the outbox and that still wait for a mail server."""
     too_old: int = 0
     """Messages of issues older than three days, which were not sent."""
     recovered: int = 0
@@ -107,6 +109,9 @@ class Sender:
             InputError: ``only`` is not an address.
         """
         report = SendReport(recovered=self._ledger.recover(self._clock()))
+        if self._transport.accepted_state == "written":
+            waiting = self._ledger.deliveries(period=period, states=("written",))
+            report.waiting = sum(self._clock() - d.stored_at <= MAX_ISSUE_AGE for d in waiting)
         due, report.too_old = self._due(period, only, unknown=resend_unknown, force=force)
         try:
             self._send_all(due, report, progress)
@@ -134,7 +139,8 @@ class Sender:
         """Return the deliveries to send, and the number of those that are too old."""
         key = parse_address(only).key if only else None
         now = self._clock()
-        due = self._ledger.due(now, period=period, key=key, unknown=unknown)
+        written = self._transport.accepted_state != "written"  # else they are there already
+        due = self._ledger.due(now, period=period, key=key, written=written, unknown=unknown)
         recent = due if force else [d for d in due if now - d.stored_at <= MAX_ISSUE_AGE]
         return recent, len(due) - len(recent)
 
@@ -180,7 +186,7 @@ class Sender:
             if lost.may_have_arrived:
                 return DeliveryOutcome("unknown", None, f"{lost.why}; it may have arrived")
             return self._retry_later(delivery, None, lost.why)
-        return DeliveryOutcome("sent", reply.code, reply.text)
+        return DeliveryOutcome(self._transport.accepted_state, reply.code, reply.text)
 
     def _build(self, delivery: PendingDelivery) -> tuple[str, bytes]:
         """Return the recipient's address for the envelope, and the message."""

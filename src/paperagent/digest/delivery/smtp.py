@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from paperagent.digest.delivery.transport import ConnectionLost, Rejected, SmtpReply, Step
+from paperagent.digest.delivery.transport import AcceptedState, ConnectionLost, Rejected, SmtpReply, Step
 from paperagent.errors import ConfigError, MailError, visible
 
 STARTTLS_PORT, IMPLICIT_TLS_PORT = 587, 465
@@ -45,6 +45,8 @@ class SmtpTransport:
     Raises:
         ConfigError: the address is invalid.
     """
+
+    accepted_state: AcceptedState = "sent"
 
     def __init__(
         self,

@@ -13,6 +13,10 @@ from paperagent.errors import MailError, visible
 
 Step = Literal["sender", "recipient", "data", "message"]
 """MAIL, RCPT, DATA, and the message itself."""
+AcceptedState = Literal["sent", "written", "exported"]
+"""What has become of a message that a transport accepted: sent to a mail server; written to the outbox, until
+there is a mail server; or written to a folder for somebody who sends it another way.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class ConnectionLost(Exception):  # noqa: N818 - likewise
 
 class Transport(Protocol):
     """A way to send messages. Call `reset` after `Rejected`, and `connect` after `ConnectionLost`."""
+
+    @property
+    def accepted_state(self) -> AcceptedState:
+        """The state of a message that `data` has accepted."""
+        ...
 
     def connect(self) -> None:
         """Connect, unless connected.
@@ -87,8 +96,9 @@ class Transport(Protocol):
 class Outbox:
     """A folder of ``.eml`` files. A message that is written again replaces its file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, accepted_state: AcceptedState = "written") -> None:
         self.folder = folder
+        self.accepted_state = accepted_state
 
     def connect(self) -> None:
         """Create the folder, readable only by its owner."""
@@ -115,7 +125,7 @@ class Outbox:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise self._error() from error
-        return SmtpReply(250, f"written to {path.name}")
+        return SmtpReply(250, f"written to {path}")
 
     def reset(self) -> None:
         """Do nothing: no message is ever incomplete."""

@@ -24,7 +24,7 @@ from figures import Figure, run
 from paperagent import PaperAgent, config
 from paperagent.digest.database import utc_now
 from paperagent.digest.delivery import message
-from paperagent.digest.delivery.ledger import NewIssue
+from paperagent.digest.delivery.stored_issues import NewIssue
 from paperagent.digest.schedule import parse_week
 from paperagent.digest.service import DigestService
 from paperagent.factory.digest import digest_service

@@ -43,6 +43,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
             "llm.cache",
             "digest.database",
             "digest.delivery.ledger",
+            "digest.delivery.stored_issues",
             "digest.subscribers",
         }
     ),

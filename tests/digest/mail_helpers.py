@@ -14,9 +14,10 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 from paperagent.digest.database import DigestDatabase
-from paperagent.digest.delivery.ledger import Ledger, NewIssue, PendingDelivery, StoredIssue
+from paperagent.digest.delivery.ledger import Ledger, PendingDelivery
 from paperagent.digest.delivery.sender import Sender, SendReport
 from paperagent.digest.delivery.smtp import SmtpTransport, Timeouts
+from paperagent.digest.delivery.stored_issues import NewIssue, StoredIssue
 from paperagent.digest.delivery.transport import Transport
 from paperagent.digest.feedback import Feedback
 from paperagent.digest.issue import Period

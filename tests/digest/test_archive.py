@@ -12,7 +12,7 @@ import pytest
 from defusedxml import ElementTree
 from test_renderer import Page
 
-from paperagent.digest.delivery.ledger import StoredIssue
+from paperagent.digest.delivery.stored_issues import StoredIssue
 from paperagent.digest.issue import Theme
 from paperagent.digest.render.archive import POLICY, archive_files, archive_page, file_name
 from paperagent.digest.render.renderer import render_issue

@@ -15,7 +15,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from paperagent.digest.delivery import message
-from paperagent.digest.delivery.ledger import Ledger, NewIssue
+from paperagent.digest.delivery.ledger import Ledger
+from paperagent.digest.delivery.stored_issues import NewIssue
 from paperagent.digest.issue import Issue, Period, Selection
 from paperagent.digest.links import LinkBuilder
 from paperagent.digest.preferences import Preferences

@@ -21,7 +21,8 @@ from paperagent.errors import ConfigError, MailError, visible
 if TYPE_CHECKING:
     import datetime as dt
 
-    from paperagent.digest.delivery.ledger import PendingDelivery, StoredIssue
+    from paperagent.digest.delivery.ledger import PendingDelivery
+    from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.digest.subscribers import Subscriber
 
 DEFAULT_SENDER = "Paper digest <digest@paperagent.example>"

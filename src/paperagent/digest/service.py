@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paperagent.digest.build import IssueBuilder
-    from paperagent.digest.delivery.ledger import StoredIssue
+    from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.digest.issue import Period
     from paperagent.digest.mailer import Mailer
     from paperagent.library import Store

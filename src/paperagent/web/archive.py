@@ -13,7 +13,7 @@ from paperagent.digest.render.archive import POLICY, archive_entries, archive_fe
 from paperagent.web.http import Route, base_url, not_found, page
 
 if TYPE_CHECKING:
-    from paperagent.digest.delivery.ledger import StoredIssue
+    from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.web.site import Site
 
 ATOM = "application/atom+xml; charset=utf-8"

@@ -16,15 +16,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import sqlite3
-import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from paperagent.digest.database import DigestDatabase, format_timestamp, parse_timestamp, record_event
-from paperagent.digest.issue import Period
+from paperagent.digest.delivery.stored_issues import (
+    ISSUE_COLUMNS,
+    NewIssue,
+    StoredIssue,
+    insert_issue,
+    stored_issue,
+)
 from paperagent.digest.subscribers import is_suppressed
 from paperagent.errors import InputError, visible
 
@@ -36,59 +40,11 @@ DELIVERY_STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MAX_ISSUE_AGE = dt.timedelta(days=3)
 """Older issues are sent only if forced: old news is worse than none."""
 _MAX_REPLY_LENGTH = 300
-_ISSUE_COLUMNS = (
-    "id, period, subscriber_id, subject, preheader, html, txt, content_hash, papers, facts, frozen_at"
-)
 _SELECT_DELIVERIES = """
   SELECT d.issue_id, d.subscriber_id, coalesce(s.email, ''), d.message_id, d.state, d.attempts,
          i.frozen_at, d.code, d.reply, d.next_at
   FROM delivery d JOIN issue i ON i.id = d.issue_id LEFT JOIN subscriber s ON s.id = d.subscriber_id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class NewIssue:
-    """An issue to be stored."""
-
-    period: Period
-    subscriber_id: int | None
-    """None for the general issue, which is stored but never sent."""
-    subject: str
-    preheader: str
-    html: str
-    text: str
-    papers: tuple[str, ...] = ()
-    """Ids of the papers in the issue and of their near-duplicates."""
-    message_id: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """For ``digest list``: papers screened, mode, model, notes."""
-
-    @property
-    def issue_id(self) -> str:
-        """The id of the issue."""
-        return self.id_for(self.period.name, self.subscriber_id)
-
-    @staticmethod
-    def id_for(period: str, subscriber_id: int | None) -> str:
-        """Return the unique id of a subscriber's issue, so that it can be stored only once."""
-        return f"{period}/{subscriber_id or 0}"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredIssue:
-    """An issue as it was stored."""
-
-    issue_id: str
-    period: str
-    subscriber_id: int | None
-    subject: str
-    preheader: str
-    html: str
-    text: str
-    content_hash: str
-    papers: tuple[str, ...]
-    facts: Mapping[str, Any]
-    stored_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +120,18 @@ class Ledger:
             InputError: there is none with this id.
         """
         with self._db.reading() as db:
-            row = db.execute(f"SELECT {_ISSUE_COLUMNS} FROM issue WHERE id = ?", (issue_id,)).fetchone()
+            row = db.execute(f"SELECT {ISSUE_COLUMNS} FROM issue WHERE id = ?", (issue_id,)).fetchone()
         if row is None:
             raise InputError(f"issue {visible(issue_id, limit=60)}: does not exist; see 'digest list'")
-        return _stored_issue(row)
+        return stored_issue(row)
 
     def general_issues(self) -> list[StoredIssue]:
         """Return the general issues, oldest period first; only these may be published."""
         with self._db.reading() as db:
             rows = db.execute(
-                f"SELECT {_ISSUE_COLUMNS} FROM issue WHERE subscriber_id IS NULL ORDER BY since, until, id"
+                f"SELECT {ISSUE_COLUMNS} FROM issue WHERE subscriber_id IS NULL ORDER BY since, until, id"
             ).fetchall()
-        return [_stored_issue(row) for row in rows]
+        return [stored_issue(row) for row in rows]
 
     # --- deliveries ---
 
@@ -351,28 +307,10 @@ class Ledger:
 
 def _store_issue(db: sqlite3.Connection, issue: NewIssue, at: dt.datetime) -> int:
     """Store an issue and plan its message; return 1, or 0 if it was stored before."""
-    content_hash = hashlib.sha256(f"{issue.subject}\0{issue.html}\0{issue.text}".encode()).hexdigest()
-    inserted = db.execute(
-        "INSERT OR IGNORE INTO issue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            issue.issue_id,
-            issue.period.name,
-            issue.period.since.isoformat(),
-            issue.period.until.isoformat(),
-            issue.subscriber_id,
-            issue.subject,
-            issue.preheader,
-            _compress(issue.html),
-            _compress(issue.text),
-            content_hash,
-            json.dumps(issue.papers),
-            json.dumps(dict(issue.facts)),
-            format_timestamp(at),
-        ),
-    )
-    if inserted.rowcount and issue.subscriber_id is not None:
+    is_new = insert_issue(db, issue, at)
+    if is_new and issue.subscriber_id is not None:
         _plan_delivery(db, issue, issue.subscriber_id, at)
-    return inserted.rowcount
+    return is_new
 
 
 def _plan_delivery(db: sqlite3.Connection, issue: NewIssue, subscriber_id: int, at: dt.datetime) -> None:
@@ -414,31 +352,6 @@ def _claim(db: sqlite3.Connection, delivery: PendingDelivery, at: dt.datetime) -
 def _is_wanted(db: sqlite3.Connection, delivery: PendingDelivery) -> bool:
     row = db.execute("SELECT key, state FROM subscriber WHERE id = ?", (delivery.subscriber_id,)).fetchone()
     return row is not None and row[1] == "confirmed" and not is_suppressed(db, row[0])
-
-
-def _compress(text: str) -> bytes:
-    return zlib.compress(text.encode(), 6)
-
-
-def _decompress(blob: bytes) -> str:
-    return zlib.decompress(blob).decode()
-
-
-def _stored_issue(row: tuple[Any, ...]) -> StoredIssue:
-    issue_id, period, subscriber_id, subject, preheader, html, text, content_hash, papers, facts, at = row
-    return StoredIssue(
-        issue_id=issue_id,
-        period=period,
-        subscriber_id=subscriber_id,
-        subject=subject,
-        preheader=preheader,
-        html=_decompress(html),
-        text=_decompress(text),
-        content_hash=content_hash,
-        papers=tuple(json.loads(papers)),
-        facts=json.loads(facts),
-        stored_at=parse_timestamp(at),
-    )
 
 
 def _pending_delivery(row: tuple[Any, ...]) -> PendingDelivery:

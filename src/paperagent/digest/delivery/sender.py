@@ -17,9 +17,9 @@ from paperagent.digest.delivery.ledger import (
     DeliveryState,
     Ledger,
     PendingDelivery,
-    StoredIssue,
 )
 from paperagent.digest.delivery.message import parse_address
+from paperagent.digest.delivery.stored_issues import StoredIssue
 from paperagent.digest.delivery.transport import ConnectionLost, Rejected, Transport
 from paperagent.errors import MailError, PaperAgentError, visible
 from paperagent.types import Progress

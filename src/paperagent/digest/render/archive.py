@@ -16,7 +16,7 @@ from paperagent.digest.render.renderer import fill_template
 from paperagent.errors import ConfigError, PaperAgentError, visible
 
 if TYPE_CHECKING:
-    from paperagent.digest.delivery.ledger import StoredIssue
+    from paperagent.digest.delivery.stored_issues import StoredIssue
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Allows no scripts and loads nothing; inline styles are allowed, because mails need them."""

@@ -598,6 +598,8 @@ class PaperAgent:
         interests: Iterable[str] = (),
         questions: Iterable[str] = (),
         categories: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        authors: Iterable[str] = (),
         max_items: int = 12,
         mode: Mode | None = None,
         model: str | None = None,
@@ -613,6 +615,8 @@ class PaperAgent:
             interests: Topics by which papers are chosen.
             questions: Questions that are answered only from the papers of the issue.
             categories: Categories by which papers are chosen, such as ``cs.CL``.
+            exclude: Phrases and primary categories of papers that are left out.
+            authors: Authors whose papers are always chosen, unless they are excluded.
             max_items: The maximum number of papers.
             mode: ``extractive`` or ``llm``.
             model: The model that writes.
@@ -631,8 +635,17 @@ class PaperAgent:
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         first, last = arguments.day(since, "since"), arguments.day(until, "until")
         period = choose_period(week, first, last, today=arguments.today())
-        lists = ([texts] if isinstance(texts, str) else texts for texts in (interests, questions, categories))
-        preferences = Preferences.validated(*lists, max_items=max_items)
+        lists: dict[str, Iterable[str]] = {
+            "interests": interests,
+            "questions": questions,
+            "categories": categories,
+            "exclude": exclude,
+            "authors": authors,
+        }
+        preferences = Preferences.validated(
+            **{name: [texts] if isinstance(texts, str) else texts for name, texts in lists.items()},
+            max_items=max_items,
+        )
         store = self._open_store()
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         builder = issue_builder(self.settings, store, self._load_models(), period, llm=llm)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mailbox
 import string
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -118,14 +119,46 @@ def test_two_spellings_are_one_subscriber(harness: DeliveryHarness) -> None:
 
 
 def test_adding_again_changes_what_is_given(harness: DeliveryHarness) -> None:
-    """Interests replace interests; what is not given stays."""
+    """Interests are added to interests, or replace them on request; what is not given stays."""
     harness.subscribers.add(
         A, Preferences.validated(["graphs"], ["What is new?"], max_items=7), frequency="daily"
     )
-    harness.subscribers.add(A, Preferences.validated(["robots"]))
+    robots = Preferences.validated(["robots", "Graphs"])
+    harness.subscribers.add(A, robots)
     found = harness.subscribers.find(A)
-    assert found.preferences == Preferences.validated(["robots"], ["What is new?"], max_items=7)
+    assert found.preferences == Preferences.validated(["graphs", "robots"], ["What is new?"], max_items=7)
     assert found.frequency == "daily"
+    harness.subscribers.add(A, replace(robots, authors=("Jane Doe",)), replace_lists=True, without=["GRAPHS"])
+    found = harness.subscribers.find(A)
+    assert found.preferences == Preferences.validated(
+        ["robots", "Graphs"], ["What is new?"], max_items=7, authors=["Jane Doe"]
+    )
+
+
+def test_entries_are_removed(harness: DeliveryHarness) -> None:
+    """From any list, in any case; one that is not there is an error, and changes nothing."""
+    given_ = Preferences.validated(["graphs", "robots"], ["What is new?"], exclude=["medical"])
+    harness.subscribers.add(A, given_)
+    removed = harness.subscribers.add(A, without=["GRAPHS", "medical"]).subscriber
+    assert removed.preferences == Preferences.validated(["robots"], ["What is new?"])
+    for texts in (["speech"], ["robots", "robots"]):
+        with pytest.raises(InputError, match="there is no entry"):
+            harness.subscribers.add(A, without=texts)
+    assert harness.subscribers.find(A) == removed
+
+
+def test_a_list_does_not_grow_without_end(harness: DeliveryHarness) -> None:
+    """Adding to it keeps to the limit, too."""
+    harness.subscribers.add(A, Preferences.validated([f"topic {n}" for n in range(20)]))
+    harness.subscribers.add(A, Preferences.validated(["topic 3"]))
+    with pytest.raises(InputError, match="interests: 21 given, at most 20"):
+        harness.subscribers.add(A, Preferences.validated(["one more"]))
+
+
+def test_preferences_of_an_older_version_are_read() -> None:
+    """They have fewer lists."""
+    old = '{"interests": ["graphs"], "questions": [], "categories": ["cs"], "max_items": null}'
+    assert Preferences.from_json(old) == Preferences(("graphs",), (), ("cs",))
 
 
 def test_unsubscribing_wins_over_everything(harness: DeliveryHarness) -> None:
@@ -197,6 +230,8 @@ def test_there_is_a_limit_to_subscribers(harness: DeliveryHarness, monkeypatch: 
         ({"questions": ["x" * 9_000]}, "ask: 9,000 characters"),
         ({"categories": ["cs CL"]}, "category: cs CL is not a category"),
         ({"categories": ["../../etc"]}, "category"),
+        ({"exclude": ["of the"]}, "not: of the has no word to look for"),
+        ({"authors": ["Wang"]}, "author: Wang is one word"),
         ({"max_items": 0}, "max-items: must be 1..30, got 0"),
         ({"max_items": 31}, "max-items: must be 1..30"),
         ({"max_items": True}, "max-items"),
@@ -269,7 +304,14 @@ def test_csv_there_and_back(harness: DeliveryHarness, tmp_path: Path) -> None:
     """What is exported is imported alike; no cell begins a formula."""
     harness.subscribers.add(
         "=cmd@test.example",
-        Preferences.validated(['graphs, "wide"', "=1+1"], ["Does it help?"], ["cs.CL", "cs"], max_items=5),
+        Preferences.validated(
+            ['graphs, "wide"', "=1+1"],
+            ["Does it help?"],
+            ["cs.CL", "cs"],
+            max_items=5,
+            exclude=["medical images"],
+            authors=["Jane Doe", "李 明"],
+        ),
         frequency="daily",
         confirmed=True,
     )

@@ -54,6 +54,8 @@ def test_preferences_are_changed_and_cleared(
         "interests": "graphs\r\n\r\nspeech\r\nGraphs",
         "questions": "Does it work offline?",
         "categories": ", ".join(categories),
+        "authors": "Jane Doe\n",
+        "exclude": "medical\ncs.CV",
         "frequency": "daily",
         "max_items": "5",
         "action": "save",
@@ -66,8 +68,11 @@ def test_preferences_are_changed_and_cleared(
         "interests": ["graphs", "speech"],
         "questions": ["Does it work offline?"],
         "categories": list(categories),
+        "exclude": ["medical", "cs.CV"],
+        "authors": ["Jane Doe"],
         "max_items": 5,
     }
+    assert ">\nmedical\ncs.CV</textarea>" in saved.text
     pages.post(path, data={"action": "save", "frequency": "weekly"})
     cleared = digest.subscribers.get(ana.id)
     assert (cleared.preferences.interests, cleared.preferences.max_items) == ((), None)
@@ -101,6 +106,8 @@ def test_categories_without_papers_are_refused(
         ("interests", "\n".join(f"topic {n}" for n in range(21))),
         ("questions", "???"),
         ("categories", "<script>"),
+        ("authors", "Wang"),
+        ("exclude", "of the"),
         ("max_items", "31"),
         ("max_items", "0"),
         ("max_items", "9" * 40),

@@ -16,13 +16,14 @@ from paperagent.cli.digest_send import list_issues, no_check_option, send, send_
 from paperagent.cli.options import (
     MAX_COST_USD,
     CommandGroup,
-    IntegerParam,
     NumberParam,
     PathParam,
     TextParam,
     common_options,
     period_options,
     pop_period,
+    pop_preferences,
+    preference_options,
 )
 from paperagent.cli.session import Session, progress_bar, show, show_text, warn
 from paperagent.cli.subscribers import open_digest
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from paperagent.digest.build import BuildReport
-    from paperagent.digest.preferences import Preferences
     from paperagent.types import Usage
 
 
@@ -208,18 +208,7 @@ def schedule(session: Session, *, day: str | None, time: str, zone: str | None) 
 @digest.command()
 @period_options
 @click.option("--for", "email", type=TextParam(), metavar="EMAIL", help="Preview this subscriber's issue.")
-@click.option("--interest", "interests", multiple=True, type=TextParam(), help="Topic; may be repeated.")
-@click.option(
-    "--ask", "questions", multiple=True, type=TextParam(), help="Standing question; may be repeated."
-)
-@click.option(
-    "--category",
-    "categories",
-    multiple=True,
-    type=TextParam(),
-    help="Only papers in this category (cs.CL) or archive (cs); may be repeated.",
-)
-@click.option("--max-items", type=IntegerParam(1, 30), help="Maximum number of papers (default: 12).")
+@preference_options
 @click.option("--theme", type=PathParam(), help="Template folder (default: PAPERAGENT_DIGEST_THEME).")
 @click.option(
     "--out", type=PathParam(), default=".", metavar="DIR", help="Output folder (default: current folder)."
@@ -236,7 +225,8 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
     from paperagent.ui import export
 
     chosen, theme, email = pop_period(options), options.pop("theme"), options.pop("email")
-    preferences = _preview_preferences(options)
+    has_preferences = any(options.values())
+    preferences = pop_preferences(options) if has_preferences else None
     if preferences and email:
         raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
     overrides = {"digest_theme": _existing_folder(theme)} if theme else {}
@@ -251,12 +241,6 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
         warn(note)
     page = Block("text", str(out / f"{name}.html"), tight=True, plain=True)
     show([Block("text", rendered.subject, tight=True), page])
-
-
-def _preview_preferences(options: dict[str, Any]) -> Preferences | None:
-    from paperagent.digest.preferences import Preferences
-
-    return Preferences.validated(**options) if any(options.values()) else None
 
 
 def _existing_folder(folder: Path) -> Path:

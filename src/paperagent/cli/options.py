@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from paperagent.digest.issue import Period
+    from paperagent.digest.preferences import Preferences
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Param = click.Parameter | None
@@ -341,6 +342,35 @@ def period_options(command: Command) -> Command:
         click.option("--until", type=DateParam(), help="Last day of the period, inclusive."),
     ]
     return add_options(command, options)
+
+
+def preference_options(command: Command) -> Command:
+    """Add the options that are the arguments of `Preferences.validated`."""
+    lists = {
+        ("--interest", "interests"): "Topic; may be repeated.",
+        ("--ask", "questions"): "Standing question, answered in every issue; may be repeated.",
+        (
+            "--category",
+            "categories",
+        ): "Only papers in this category (cs.CL) or archive (cs). May be repeated.",
+        ("--not", "exclude"): "No papers that mention this, or with this primary category; may be repeated.",
+        ("--author", "authors"): "Every paper by this author; may be repeated.",
+    }
+    options = [
+        click.option(flag, name, multiple=True, type=TextParam(), help=text)
+        for (flag, name), text in lists.items()
+    ]
+    items = click.option(
+        "--max-items", type=IntegerParam(1, 30), help="Maximum number of papers per issue (default: 12)."
+    )
+    return add_options(command, [*options, items])
+
+
+def pop_preferences(options: dict[str, Any]) -> Preferences:
+    """Remove the options of `preference_options` from ``options`` and return them."""
+    from paperagent.digest.preferences import LISTS, Preferences
+
+    return Preferences.validated(**{name: options.pop(name) for name in (*LISTS, "max_items")})
 
 
 def pop_period(options: dict[str, Any]) -> Period | None:

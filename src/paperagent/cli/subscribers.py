@@ -12,11 +12,12 @@ import click
 
 from paperagent.cli.options import (
     CommandGroup,
-    IntegerParam,
     PathParam,
     TextParam,
     common_options,
     json_option,
+    pop_preferences,
+    preference_options,
 )
 from paperagent.cli.session import Session, show, show_json, show_text, warn
 from paperagent.layout import Block, counted
@@ -24,7 +25,7 @@ from paperagent.layout import Block, counted
 if TYPE_CHECKING:
     import datetime as dt
 
-    from paperagent.digest.preferences import Frequency
+    from paperagent.digest.preferences import Frequency, Preferences
     from paperagent.digest.service import DigestService
     from paperagent.digest.subscribers import Subscriber
 
@@ -46,64 +47,60 @@ def subscribers() -> None:
 
 @subscribers.command()
 @click.argument("email")
-@click.option("--interest", "interests", multiple=True, type=TextParam(), help="Topic; may be repeated.")
-@click.option(
-    "--ask",
-    "questions",
-    multiple=True,
-    type=TextParam(),
-    help="Standing question, answered in every issue; may be repeated.",
-)
-@click.option(
-    "--category",
-    "categories",
-    multiple=True,
-    type=TextParam(),
-    help="Only papers in this category (cs.CL) or archive (cs); may be repeated.",
-)
+@preference_options
 @click.option(
     "--frequency",
     type=click.Choice(["weekly", "daily"]),
     help="How often to send an issue (default: weekly, or unchanged).",
 )
 @click.option(
-    "--max-items",
-    type=IntegerParam(1, 30),
-    help="Maximum number of papers per issue (default: 12, or unchanged).",
-)
-@click.option(
     "--confirmed", is_flag=True, help="Consent has already been given; send no confirmation message."
 )
 @click.option("--resubscribe", is_flag=True, help="Allow an unsubscribed address that asked to come back.")
+@click.option("--replace", is_flag=True, help="Replace the present topics, questions, … instead of adding.")
+@click.option("--without", multiple=True, type=TextParam(), help="Remove this entry; may be repeated.")
 @common_options
 @click.pass_obj
-def add(session: Session, /, email: str, **options: Any) -> None:
+def add(session: Session, /, email: str, *, replace: bool, **options: Any) -> None:
     """Add a subscriber or change their preferences.
 
-    Without --confirmed, the subscriber gets a confirmation message, and no issue before confirming.
+    Without --confirmed, a new subscriber gets a confirmation message, and no issue before confirming. For a
+    known address, topics and other entries are added to the present ones; on a terminal, you are asked first.
     """
-    from paperagent.digest.preferences import Preferences
-
+    preferences = pop_preferences(options)
     with open_digest(session) as service:
-        result = service.subscribers.add(
-            email,
-            Preferences.validated(
-                options["interests"],
-                options["questions"],
-                options["categories"],
-                max_items=options["max_items"],
-            ),
-            frequency=options["frequency"],
-            confirmed=options["confirmed"],
-            resubscribe=options["resubscribe"],
-        )
+        existing = service.subscribers.find_or_none(email)
+        if existing is not None and not replace:
+            choice = _ask_whether_to_replace(existing, preferences)
+            if choice == "cancel":
+                show_text("nothing changed")
+                return
+            replace = choice == "replace"
+        result = service.subscribers.add(email, preferences, replace_lists=replace, **options)
         if result.note:
             warn(result.note)
         subscriber = result.subscriber
         verb = "added" if result.new else "changed"
-        show_text(f"{verb} {subscriber.email}: {subscriber.state}, {subscriber.frequency}", plain=True)
+        show_text(f"{verb} {subscriber.email}: {subscriber.state}, {_wishes(subscriber)}", plain=True)
         if subscriber.state == "pending":
             show_text(service.send_confirmation(subscriber), plain=True)
+
+
+def _ask_whether_to_replace(existing: Subscriber, preferences: Preferences) -> str:
+    """Ask on a terminal what to do with the entries that a subscriber has; without one, add to them."""
+    from paperagent.digest.preferences import LISTS
+
+    present = [
+        entry
+        for name in LISTS
+        if set(getattr(preferences, name)) - set(getattr(existing.preferences, name))
+        for entry in getattr(existing.preferences, name)
+    ]
+    if not present or sys.stdin is None or not sys.stdin.isatty():
+        return "add"
+    question = f"{existing.email} has: {'; '.join(present)}\nAdd to that, or replace it?"
+    choices = click.Choice(["add", "replace", "cancel"])
+    return str(click.prompt(question, type=choices, default="add", err=True))
 
 
 @subscribers.command("list")
@@ -154,13 +151,22 @@ def _request_rows(requests: Iterable[tuple[str, Frequency, dt.datetime]]) -> Ite
 
 def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:
     for subscriber in everyone:
-        preferences = subscriber.preferences
-        categories = (f"in {c}" for c in preferences.categories)
-        topics = "; ".join([*preferences.interests, *preferences.questions, *categories]) or "anything"
-        papers = counted(preferences.item_limit, "paper")
-        detail = f"{subscriber.frequency}, at most {papers}: {topics}"
         state = subscriber.state.ljust(12)
-        yield Block("row", subscriber.email, marker=state, detail=detail, tight=True, plain=True)
+        yield Block("row", subscriber.email, marker=state, detail=_wishes(subscriber), tight=True, plain=True)
+
+
+def _wishes(subscriber: Subscriber) -> str:
+    """Return what a subscriber gets, on one line."""
+    preferences = subscriber.preferences
+    parts = [
+        *preferences.interests,
+        *preferences.questions,
+        *(f"by {author}" for author in preferences.authors),
+        *(f"in {category}" for category in preferences.categories),
+        *(f"not {phrase}" for phrase in preferences.exclude),
+    ]
+    papers = counted(preferences.item_limit, "paper")
+    return f"{subscriber.frequency}, at most {papers}: {'; '.join(parts) or 'anything'}"
 
 
 @subscribers.command()

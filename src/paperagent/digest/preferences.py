@@ -9,15 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from paperagent.errors import InputError, visible
+from paperagent.text.author_names import name_words
 from paperagent.text.sanitize import strip_controls
+from paperagent.text.terms import index_terms
 
 Frequency = Literal["weekly", "daily"]
 FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily")
 MAX_ENTRIES = 20
-"""Maximum number of interests, of standing questions, and of categories."""
+"""Maximum number of entries per list."""
 MAX_LENGTH = 300
 """Maximum characters per entry."""
 MAX_ITEMS, DEFAULT_ITEMS = 30, 12
+LISTS = ("interests", "questions", "categories", "exclude", "authors")
+"""The fields of `Preferences` that are lists of texts."""
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 
 
@@ -25,8 +29,8 @@ _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
 class Preferences:
     """The interests and feedback of one subscriber; empty for the general issue.
 
-    Only `interests`, `questions`, `categories` and `max_items` are stored with the subscriber; the
-    feedback fields come from the digest's other tables.
+    The feedback fields (`liked`, `disliked`, `seen`) come from the digest's other tables; the others are
+    stored with the subscriber.
     """
 
     interests: tuple[str, ...] = ()
@@ -37,6 +41,11 @@ class Preferences:
     """Only papers of these categories (``cs`` includes ``cs.CL``); all papers if empty."""
     max_items: int | None = None
     """Papers per issue, 1 to 30; None for `DEFAULT_ITEMS`."""
+    exclude: tuple[str, ...] = ()
+    """Categories and phrases. A paper is left out if its primary category is one of these, or if its title or
+    abstract mentions one."""
+    authors: tuple[str, ...] = ()
+    """Authors whose papers are always selected, unless they are excluded."""
     liked: tuple[str, ...] = ()
     """Ids of papers that the subscriber wants more of, latest first."""
     disliked: tuple[str, ...] = ()
@@ -52,11 +61,13 @@ class Preferences:
         categories: Iterable[str] = (),
         *,
         max_items: int | None = None,
+        exclude: Iterable[str] = (),
+        authors: Iterable[str] = (),
     ) -> Self:
         """Return preferences with clean entries and without repeated ones.
 
         Raises:
-            InputError: too many entries, or one that is too long, empty, or not a category.
+            InputError: too many entries, or one that is too long, empty, not a category, or not a full name.
         """
         number = DEFAULT_ITEMS if max_items is None else max_items
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ITEMS:
@@ -66,11 +77,22 @@ class Preferences:
             _clean_entries("ask", questions),
             _clean_entries("category", categories),
             max_items,
+            _clean_entries("not", exclude),
+            _clean_entries("author", authors),
         )
         for category in preferences.categories:
             if not _CATEGORY.fullmatch(category):
                 raise InputError(
                     f"category: {visible(category, limit=40)} is not a category; use one such as cs.CL or cs"
+                )
+        for phrase in preferences.exclude:
+            if not index_terms(phrase):
+                raise InputError(f"not: {visible(phrase, limit=40)} has no word to look for; name a topic")
+        for author in preferences.authors:
+            if len(name_words(author)) < 2:
+                raise InputError(
+                    f"author: {visible(author, limit=40)} is one word, which many names share; "
+                    "add the first name or its initial"
                 )
         return preferences
 
@@ -78,27 +100,50 @@ class Preferences:
     def from_json(cls, text: str) -> Self:
         """Parse the output of `to_json`."""
         values = json.loads(text)
-        return cls(
-            tuple(values["interests"]),
-            tuple(values["questions"]),
-            tuple(values["categories"]),
-            values["max_items"],
-        )
+        # Older files lack the newer lists.
+        lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in LISTS}
+        return cls(**lists, max_items=values["max_items"])
 
     @property
     def item_limit(self) -> int:
         """Maximum number of papers in an issue."""
         return self.max_items or DEFAULT_ITEMS
 
-    def updated_with(self, other: Preferences) -> Preferences:
-        """Return these preferences with the values that ``other`` sets."""
-        return replace(
-            self,
-            interests=other.interests or self.interests,
-            questions=other.questions or self.questions,
-            categories=other.categories or self.categories,
-            max_items=other.max_items or self.max_items,
-        )
+    def updated_with(self, other: Preferences, *, replace_lists: bool = False) -> Preferences:
+        """Return these preferences with those of ``other``.
+
+        Args:
+            other: The new entries and number of papers.
+            replace_lists: Whether each list that ``other`` has replaces the present one, instead of being
+                added to it.
+
+        Raises:
+            InputError: a list gets too long.
+        """
+        lists: dict[str, Any] = {}
+        for name in LISTS:
+            old, new = getattr(self, name), getattr(other, name)
+            lists[name] = (new or old) if replace_lists else _distinct(name, (*old, *new))
+        return replace(self, **lists, max_items=other.max_items or self.max_items)
+
+    def without(self, texts: Iterable[str]) -> Preferences:
+        """Return these preferences without entries, whatever list they are in.
+
+        Args:
+            texts: The entries, in any case.
+
+        Raises:
+            InputError: there is no such entry.
+        """
+        result = self
+        for text in texts:
+            lists: dict[str, Any] = {name: _without(getattr(result, name), text) for name in LISTS}
+            if all(lists[name] == getattr(result, name) for name in LISTS):
+                raise InputError(
+                    f"without: there is no entry {visible(text, limit=80)}; 'subscribers show' lists them"
+                )
+            result = replace(result, **lists)
+        return result
 
     def to_json(self) -> str:
         """Return the stored form, without feedback."""
@@ -106,18 +151,21 @@ class Preferences:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values, without feedback."""
-        return {
-            "interests": list(self.interests),
-            "questions": list(self.questions),
-            "categories": list(self.categories),
-            "max_items": self.item_limit,
-        }
+        return {**{name: list(getattr(self, name)) for name in LISTS}, "max_items": self.item_limit}
+
+
+def _without(entries: tuple[str, ...], text: str) -> tuple[str, ...]:
+    return tuple(e for e in entries if e.casefold() != " ".join(text.split()).casefold())
 
 
 def _clean_entries(name: str, texts: Iterable[str]) -> tuple[str, ...]:
+    return _distinct(name, (_clean_entry(name, text) for text in texts))
+
+
+def _distinct(name: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts without those that differ from an earlier one in case only."""
     entries: dict[str, str] = {}
-    for text in texts:
-        entry = _clean_entry(name, text)
+    for entry in texts:
         entries.setdefault(entry.casefold(), entry)
     if len(entries) > MAX_ENTRIES:
         raise InputError(f"{name}: {len(entries)} given, at most {MAX_ENTRIES}; leave some out")

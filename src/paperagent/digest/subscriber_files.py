@@ -13,14 +13,14 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperagent.digest.preferences import Preferences
+from paperagent.digest.preferences import LISTS, Preferences
 from paperagent.errors import FeedError, InputError, display_path, visible
 
 if TYPE_CHECKING:
     from paperagent.digest.links import SignedTokens
     from paperagent.digest.subscribers import Subscriber, Subscribers
 
-COLUMNS = ("email", "interests", "questions", "categories", "frequency", "max_items")
+COLUMNS = ("email", *LISTS, "frequency", "max_items")
 MAX_BYTES = 20_000_000
 _SEPARATOR = ";"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -106,9 +106,7 @@ def _add_row(
     if not re.fullmatch(r"[0-9]{0,3}", max_items, re.ASCII):
         raise InputError(f"max_items: not a number: {visible(max_items, limit=20)}")
     preferences = Preferences.validated(
-        _split_cell(cells.get("interests", "")),
-        _split_cell(cells.get("questions", "")),
-        _split_cell(cells.get("categories", "")),
+        **{name: _split_cell(cells.get(name, "")) for name in LISTS},
         max_items=int(max_items) if max_items else None,
     )
     frequency = cells.get("frequency") or None
@@ -133,7 +131,7 @@ def write_csv(subscribers: Iterable[Subscriber]) -> str:
     table.writerow(COLUMNS)
     for subscriber in subscribers:
         preferences = subscriber.preferences
-        lists = (preferences.interests, preferences.questions, preferences.categories)
+        lists = (getattr(preferences, name) for name in LISTS)
         cells = [subscriber.email, *(f"{_SEPARATOR} ".join(values) for values in lists)]
         table.writerow([*map(_quote_formula, cells), subscriber.frequency, preferences.max_items or ""])
     return out.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -89,6 +89,8 @@ class Subscribers:
         preferences: Preferences | None = None,
         *,
         frequency: Frequency | None = None,
+        replace_lists: bool = False,
+        without: Iterable[str] = (),
         confirmed: bool = False,
         resubscribe: bool = False,
     ) -> AddResult:
@@ -98,13 +100,16 @@ class Subscribers:
 
         Args:
             email: The address.
-            preferences: What the subscriber wants to read.
+            preferences: What the subscriber wants to read, in addition to what they have.
             frequency: How often.
+            replace_lists: Whether each list in ``preferences`` with entries replaces the present one instead.
+            without: Entries to remove before, whatever list they are in.
             confirmed: Whether the subscriber has agreed already.
             resubscribe: Whether to accept an address that unsubscribed, because the subscriber asked for it.
 
         Raises:
-            InputError: an invalid address or frequency, too many subscribers, or an unsubscribed address.
+            InputError: an invalid address or frequency, too many subscribers or entries, an unsubscribed
+                address, or an entry that cannot be removed because it is not there.
         """
         address = parse_address(email)
         if frequency is not None and frequency not in FREQUENCIES:
@@ -112,12 +117,12 @@ class Subscribers:
         with self._db.writing() as db:
             note = self._lift_suppression(db, address, resubscribe=resubscribe)
             existing = find_by_key(db, address.key)
+            updated = (existing.preferences if existing else Preferences()).without(without)
+            if preferences:
+                updated = updated.updated_with(preferences, replace_lists=replace_lists)
             if existing is None:
-                self._insert(db, address, preferences or Preferences(), frequency or "weekly")
+                self._insert(db, address, updated, frequency or "weekly")
             else:
-                updated = existing.preferences
-                if preferences:
-                    updated = updated.updated_with(preferences)
                 _update(db, existing.id, updated, frequency or existing.frequency)
                 note = note or _same_mailbox_note(existing, address)
             self._update_state(db, address.key, existing, confirmed=confirmed)
@@ -298,18 +303,25 @@ class Subscribers:
         sent_at = subscriber.confirmation_sent_at
         return sent_at is None or self._clock() - sent_at >= CONFIRMATION_INTERVAL
 
+    def find_or_none(self, email: str) -> Subscriber | None:
+        """Return the subscriber with an address, if there is one.
+
+        Raises:
+            InputError: an invalid address.
+        """
+        with self._db.reading() as db:
+            return find_by_key(db, parse_address(email).key)
+
     def find(self, email: str) -> Subscriber:
         """Return the subscriber with an address.
 
         Raises:
             InputError: there is none.
         """
-        address = parse_address(email)
-        with self._db.reading() as db:
-            subscriber = find_by_key(db, address.key)
+        subscriber = self.find_or_none(email)
         if subscriber is None:
             raise InputError(
-                f"subscriber: {visible(address.email, limit=80)} does not exist; "
+                f"subscriber: {visible(email.strip(), limit=80)} does not exist; "
                 "see 'paperagent subscribers list'"
             )
         return subscriber

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
@@ -13,7 +14,9 @@ from paperagent.types import in_category
 T = TypeVar("T")
 MAX_NAMED = 10
 """Categories that a message names."""
-FIELDS = ("email", "interests", "questions", "categories", "frequency", "max_items")
+LINE_FIELDS = ("interests", "questions", "exclude", "authors")
+"""The lists that are entered one entry per line."""
+FIELDS = ("email", *LINE_FIELDS, "categories", "frequency", "max_items")
 
 
 @dataclass(slots=True)
@@ -35,8 +38,7 @@ class PreferenceForm:
         return cls(
             {
                 "email": "",
-                "interests": "\n".join(preferences.interests),
-                "questions": "\n".join(preferences.questions),
+                **{name: "\n".join(getattr(preferences, name)) for name in LINE_FIELDS},
                 "categories": " ".join(preferences.categories),
                 "frequency": frequency,
                 "max_items": str(preferences.item_limit),
@@ -59,21 +61,19 @@ class PreferenceForm:
             library_categories: The categories that papers have, most frequent first; None to accept any.
         """
         values = self.values
-        interests = [line for line in values["interests"].splitlines() if line.strip()]
-        questions = [line for line in values["questions"].splitlines() if line.strip()]
-        categories = values["categories"].replace(",", " ").split()
+        lists = {name: _lines(values[name]) for name in LINE_FIELDS}
+        lists["categories"] = values["categories"].replace(",", " ").split()
         text = values["max_items"].strip()
         # Text that is not a number becomes 0, which fails the check of the range.
         items = (int(text) if text.isdecimal() and len(text) < 4 else 0) if text else None
-        self.check("interests", lambda: Preferences.validated(interests))
-        self.check("questions", lambda: Preferences.validated((), questions))
-        self.check("categories", lambda: Preferences.validated((), (), categories))
+        for name, entries in lists.items():
+            self.check(name, partial(Preferences.validated, **{name: entries}))  # type: ignore[arg-type]
         if library_categories is not None and "categories" not in self.errors:
-            self._check_categories(categories, library_categories)
+            self._check_categories(lists["categories"], library_categories)
         self.check("max_items", lambda: Preferences.validated(max_items=items))
-        if self.errors.keys() & {"interests", "questions", "categories", "max_items"}:
+        if self.errors.keys() & {*lists, "max_items"}:
             return Preferences()
-        return Preferences.validated(interests, questions, categories, max_items=items)
+        return Preferences.validated(**lists, max_items=items)
 
     def _check_categories(self, chosen: Collection[str], existing: Collection[str]) -> None:
         """Refuse categories without papers, because the digest would stay empty."""
@@ -93,3 +93,7 @@ class PreferenceForm:
         if chosen is None:
             self.errors["frequency"] = "Choose weekly or daily."
         return chosen or "weekly"
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]

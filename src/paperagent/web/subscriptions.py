@@ -124,6 +124,8 @@ def _issue_until(site: Site, until: dt.date, preferences: Preferences) -> Issue:
         until=until,
         interests=preferences.interests,
         categories=preferences.categories,
+        exclude=preferences.exclude,
+        authors=preferences.authors,
         mode="extractive",
     )
 

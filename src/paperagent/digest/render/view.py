@@ -16,7 +16,7 @@ from paperagent.layout import REPLACED, UNVERIFIED, counted, is_replaced, senten
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK_LABELS = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
-_PERSONAL_REASONS = frozenset({"interest", "question", "liked", "category"})
+_PERSONAL_REASONS = frozenset({"interest", "question", "liked", "author", "category"})
 _SUBSCRIBED_FOOTER = (
     "You receive this because you subscribed. Papers are chosen by your topics, questions and ratings."
 )
@@ -273,6 +273,7 @@ def describe_reason(reason: Reason, period: Period) -> str:
         "interest": f"Your topic: {text}",
         "question": f"Your question: {text}",
         "liked": f"You liked: {text}",
+        "author": f"By {text}",
         "category": f"You follow {text}",
         "upvotes": f"{text} upvotes",
         "central": f"A main topic {when}",

@@ -35,6 +35,8 @@ ones; a plain threshold of .76 keeps 101, with 47 % and 53 %.
 """
 _MIN_LIKED_COSINE, _LIKED_BONUS = 0.55, 0.8
 """Cosine to a liked paper from which a paper is selected for it; what lifts it above a topic's papers."""
+_AUTHOR_SCORE = 100.0
+"""The score of a followed author's papers: above all others, whatever is subtracted later."""
 _UPVOTES, _UPVOTES_ONLY = 0.08, 1.0
 """Bonus for the most upvotes of the period, with and without interests."""
 _FEEDBACK, _FEEDBACK_FROM = 0.4, 0.35
@@ -141,6 +143,7 @@ class RelevanceScorer:
         feedback: Feedback,
         eligible: NDArray[np.bool_],
         preferences: Preferences,
+        authored: Sequence[tuple[str, NDArray[np.bool_]]] = (),
     ) -> RelevanceScores:
         """Return the scores of the papers for one subscriber.
 
@@ -149,18 +152,22 @@ class RelevanceScorer:
             feedback: The papers that the subscriber rated or saw.
             eligible: Which papers may score at all, shape [n].
             preferences: The subscriber's preferences.
+            authored: The authors whom the subscriber follows, each with the mask of their papers.
         """
         import numpy as np
 
         rows = [(query.reason, self._query_scores(query)) for query in queries]
         vote_weight = _UPVOTES if rows else _UPVOTES_ONLY
-        if not rows:
+        if not rows and (preferences.categories or not authored):
             rows = [(Reason("liked", paper.title), self._liked_scores(paper)) for paper in feedback.liked]
             general = self._general_scores(eligible, preferences)
             if rows:  # a paper like a liked one is there for that reason
                 like_liked = np.isfinite([scores for _, scores in rows]).any(axis=0)
                 general = [(r, np.where(like_liked, np.float32(-np.inf), scores)) for r, scores in general]
             rows += general
+        for author, papers in authored:
+            scores = np.where(papers, _AUTHOR_SCORE, -np.inf).astype(np.float32)
+            rows.append((Reason("author", author), scores))
         by_reason = np.stack([scores for _, scores in rows])
         best = by_reason.max(axis=0) + np.float32(vote_weight) * self._votes
         scores = np.where(eligible, best, np.float32(-np.inf))

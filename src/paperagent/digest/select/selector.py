@@ -9,9 +9,10 @@ from paperagent.digest.issue import Item, Period, Reason, Selection, Theme
 from paperagent.digest.preferences import MAX_ITEMS, Preferences
 from paperagent.digest.select import themes
 from paperagent.digest.select.candidates import PeriodIndex, SeenPaper, distinctive_title_key
+from paperagent.digest.select.filters import PaperFilters
 from paperagent.digest.select.phrases import ThemePhrases
 from paperagent.digest.select.relevance import Feedback, QueryEncoder, RelevanceScorer, RelevanceScores
-from paperagent.types import Paper, in_category
+from paperagent.types import Paper
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,7 @@ class PaperSelector:
         self._number_of_id = {name: i for i, names in enumerate(self._index.names) for name in names}
         self._number_of_title = {title: i for i, title in enumerate(self._index.titles) if title}
         self._seen_papers: dict[str, SeenPaper] = {}
-        self._category_masks: dict[tuple[str, ...], Mask] = {}
+        self._filters = PaperFilters(self._index.papers)
         self._phrases: ThemePhrases | None = None
 
     @property
@@ -80,16 +81,27 @@ class PaperSelector:
         """Embed the interests of many subscribers at once. This only saves time."""
         self._queries.prepare(preferences)
 
+    def eligible(self, preferences: Preferences) -> Mask:
+        """Return which papers a subscriber may get, shape [n].
+
+        They are in the subscriber's categories or by a followed author, and neither excluded nor seen before.
+        """
+        eligible = self._filters.in_categories(preferences)
+        for author in preferences.authors:
+            eligible = eligible | self._filters.by_author(author)
+        seen = self._seen_mask(preferences, self._recall(preferences.seen))
+        return eligible & ~self._filters.excluded(preferences) & ~seen
+
     def select(self, preferences: Preferences) -> Selection:
         """Return the papers for one subscriber. The result is deterministic."""
         updates = self._updates(preferences)
         if not len(self._index):
             return Selection(self.period, preferences, updates=updates)
-        in_categories = self._category_mask(preferences.categories)
-        seen = self._recall(preferences.seen)
-        eligible = in_categories & ~self._seen_mask(preferences, seen)
+        eligible, seen = self.eligible(preferences), self._recall(preferences.seen)
         feedback = Feedback(self._recall(preferences.liked), self._recall(preferences.disliked), seen)
-        scores = self._scorer.score(self._queries.encode(preferences), feedback, eligible, preferences)
+        queries = self._queries.encode(preferences)
+        authored = [(author, self._filters.by_author(author)) for author in preferences.authors]
+        scores = self._scorer.score(queries, feedback, eligible, preferences, authored)
         picked, also = _pick(scores, self._index, max(1, min(preferences.item_limit, MAX_ITEMS)))
         return Selection(
             self.period,
@@ -97,22 +109,8 @@ class PaperSelector:
             self._themes(picked, scores),
             also=tuple(self._index.papers[n] for n in also),
             updates=updates,
-            screened=int(in_categories.sum()),
+            screened=int(self._filters.in_categories(preferences).sum()),
         )
-
-    def _category_mask(self, categories: tuple[str, ...]) -> Mask:
-        import numpy as np
-
-        if categories not in self._category_masks:
-            self._category_masks[categories] = np.array(
-                [
-                    not categories
-                    or any(in_category(c, prefix) for c in p.categories for prefix in categories)
-                    for p in self._index.papers
-                ],
-                bool,
-            )
-        return self._category_masks[categories]
 
     def _seen_mask(self, preferences: Preferences, seen: Sequence[SeenPaper]) -> Mask:
         """Return which papers the subscriber saw or disliked, by any of their ids or by title."""

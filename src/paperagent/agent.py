@@ -593,6 +593,7 @@ class PaperAgent:
         self,
         week: str | None = None,
         *,
+        month: str | None = None,
         since: Day = None,
         until: Day = None,
         interests: Iterable[str] = (),
@@ -606,10 +607,11 @@ class PaperAgent:
         max_cost: float | None = None,
         cache: bool | None = None,
     ) -> Issue:
-        """Write a digest of the papers of a week or another period. Nothing is stored or sent.
+        """Write a digest of the papers of a week, a month or other days. Nothing is stored or sent.
 
         Args:
             week: An ISO week such as ``2026-W26``; by default the last complete week.
+            month: A month such as ``2026-06``, instead of ``week``.
             since: The first day of the period, instead of ``week``.
             until: The last day of the period, inclusive.
             interests: Topics by which papers are chosen.
@@ -634,7 +636,7 @@ class PaperAgent:
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         first, last = arguments.day(since, "since"), arguments.day(until, "until")
-        period = choose_period(week, first, last, today=arguments.today())
+        period = choose_period(week, month, first, last, today=arguments.today())
         lists: dict[str, Iterable[str]] = {
             "interests": interests,
             "questions": questions,

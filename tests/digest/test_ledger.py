@@ -170,7 +170,7 @@ def test_a_file_of_the_first_format(tmp_path: Path) -> None:
         harness = DeliveryHarness(tmp_path / "digest.db")
         assert list(harness.states().values()) == ["written", "exported", "sent", "planned"]
         with harness.database.reading() as db:
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("PRAGMA user_version").fetchone() == (harness.database.VERSION,)
             assert db.execute("PRAGMA foreign_key_check").fetchall() == []
             names = {row[0] for row in db.execute("SELECT name FROM sqlite_schema")}
         assert "delivery_state" in names

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import mailbox
+import sqlite3
 import string
 from dataclasses import replace
 from email.message import EmailMessage
@@ -14,9 +16,11 @@ from hypothesis import strategies as st
 from mail_helpers import WEEK, DeliveryHarness
 
 from paperagent.digest import links, subscriber_files
+from paperagent.digest.database import _SCHEMA, APPLICATION_ID, DigestDatabase
 from paperagent.digest.delivery import message as addresses
 from paperagent.digest.links import SignedTokens
 from paperagent.digest.preferences import Preferences
+from paperagent.digest.subscribers import Subscribers
 from paperagent.errors import ConfigError, FeedError, InputError
 
 A = "ana@test.example"
@@ -461,3 +465,44 @@ def test_without_a_secret_the_sender_must_do(harness: DeliveryHarness, tmp_path:
     assert (done.changed, len(done.skipped)) == (1, 1)
     with pytest.raises(FeedError, match="no such mailbox"):
         subscriber_files.read_unsubscribes(tmp_path / "none", harness.subscribers, None)
+
+
+# --- files of an earlier version ---
+
+
+def test_subscribers_of_version_2_are_kept(tmp_path: Path) -> None:
+    """They keep their ids, an id is not given again, and they may now choose months."""
+    path = tmp_path / "digest.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE subscriber (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, "
+            "key TEXT NOT NULL UNIQUE, "
+            "state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'unsubscribed', 'bounced')), "
+            "frequency TEXT NOT NULL CHECK (frequency IN ('weekly', 'daily')), profile TEXT NOT NULL, "
+            "created_at TEXT NOT NULL, confirmed_at TEXT, asked_at TEXT);"
+        )
+        profile = Preferences(interests=("citations",)).to_json()
+        for n in (1, 2):
+            row = (
+                n,
+                f"{n}@test.example",
+                f"{n}@test.example",
+                "confirmed",
+                "daily",
+                profile,
+                "2026-06-01T00:00:00Z",
+            )
+            db.execute("INSERT INTO subscriber VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)", row)
+        db.execute("DELETE FROM subscriber WHERE id = 2")
+        statements = _SCHEMA.split("\n;\n")
+        for statement in statements[1:]:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 2")
+    with DigestDatabase(path) as database:
+        subscribers = Subscribers(database)
+        (subscriber,) = subscribers.all()
+        assert (subscriber.id, subscriber.frequency) == (1, "daily")
+        assert subscriber.preferences.interests == ("citations",)
+        assert subscribers.add("1@test.example", frequency="monthly").subscriber.frequency == "monthly"
+        assert subscribers.add(A).subscriber.id == 3

@@ -163,7 +163,7 @@ def test_data_can_be_downloaded(pages: TestClient, digest: DigestService, ana: S
 
 def test_a_reader_is_forgotten(pages: TestClient, digest: DigestService, ana: Subscriber, path: str) -> None:
     """Nothing is left but the address on the list of those that get no mail; the others keep all."""
-    digest.build(digest.last_week())
+    digest.build(digest.current_period())
     digest.feedback.rate(ana.id, "p1", "more")
     digest.feedback.rate(digest.subscribers.find(BO).id, "p1", "less")
     done = pages.post(path, data={"action": "forget"})

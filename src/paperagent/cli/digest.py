@@ -75,12 +75,13 @@ def build(session: Session, /, **options: Any) -> None:
     chosen = pop_period(options)
     if options.pop("estimate"):
         with open_digest(session) as service:
-            period = chosen or service.last_week()
+            period = chosen or service.current_period(options["only"])
             usage = service.estimate(period, mode=options["mode"], model=options["model"])
         show_text(_estimate_text(usage))
         return
     with open_digest(session) as service, service.lock(), progress_bar() as progress:
-        report = service.build(chosen or service.last_week(), progress=progress, **options)
+        period = chosen or service.current_period(options["only"])
+        report = service.build(period, progress=progress, **options)
     _show_build_report(report)
     _raise_for_failed_issues([report])
 
@@ -153,7 +154,8 @@ def run(session: Session, *, outbox: Path | None, check: bool) -> None:
     """Build and send everything that is due.
 
     Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
-    get yesterday. Running it again is safe: nothing is built or sent twice.
+    get yesterday, monthly subscribers get the last complete month. Running it again is safe: nothing is built
+    or sent twice.
     """
     with open_digest(session) as service, service.lock():
         reports = []
@@ -231,7 +233,7 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
         raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
     overrides = {"digest_theme": _existing_folder(theme)} if theme else {}
     with open_digest(session, **overrides) as service:
-        period = chosen or service.last_week()
+        period = chosen or service.current_period(email)
         rendered = service.preview(period, only=email, general=preferences, rebuild=theme is not None)
     _create_folder(out)
     name = file_name(period.name).removesuffix(".html") + ("-reader" if email else "")

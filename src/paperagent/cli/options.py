@@ -338,6 +338,9 @@ def period_options(command: Command) -> Command:
         click.option(
             "--week", type=TextParam(), help="ISO week, such as 2026-W26 (default: the last complete week)."
         ),
+        click.option(
+            "--month", type=TextParam(), help="Calendar month, such as 2026-06 (instead of --week)."
+        ),
         click.option("--since", type=DateParam(), help="First day of the period (instead of --week)."),
         click.option("--until", type=DateParam(), help="Last day of the period, inclusive."),
     ]
@@ -377,11 +380,13 @@ def pop_period(options: dict[str, Any]) -> Period | None:
     """Remove the options of `period_options` from ``options``; return None if none of them is set."""
     from paperagent.digest import schedule
 
-    week, since, until = options.pop("week", None), options.pop("since", None), options.pop("until", None)
-    if week is not None and (since or until):
-        raise click.UsageError("--week and --since: cannot be combined; use one of them")
+    week, month, since, until = (options.pop(name, None) for name in ("week", "month", "since", "until"))
+    if sum(value is not None for value in (week, month, since or until)) > 1:
+        raise click.UsageError("--week, --month and --since: cannot be combined; use one of them")
     if week is not None:
         return schedule.parse_week(week)
+    if month is not None:
+        return schedule.parse_month(month)
     if since is None and until is None:
         return None
     if since is None or until is None:

@@ -50,7 +50,7 @@ def subscribers() -> None:
 @preference_options
 @click.option(
     "--frequency",
-    type=click.Choice(["weekly", "daily"]),
+    type=click.Choice(["weekly", "daily", "monthly"]),
     help="How often to send an issue (default: weekly, or unchanged).",
 )
 @click.option(

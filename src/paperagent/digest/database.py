@@ -35,13 +35,16 @@ CREATE TABLE delivery (
 ;
 CREATE INDEX delivery_state ON delivery (state)
 """
-_SCHEMA = f"""
+_SUBSCRIBER = """
 -- key: the address in the form by which mailboxes are compared (`message.MailAddress`).
 CREATE TABLE subscriber (
   id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
   state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'unsubscribed', 'bounced')),
-  frequency TEXT NOT NULL CHECK (frequency IN ('weekly', 'daily')),
+  frequency TEXT NOT NULL CHECK (frequency IN ('daily', 'weekly', 'monthly')),
   profile TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT, asked_at TEXT)
+"""
+_SCHEMA = f"""
+{_SUBSCRIBER.strip()}
 ;
 -- Takes precedence over everything else; stays when the subscriber is removed.
 CREATE TABLE suppression (key TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID
@@ -90,7 +93,7 @@ class DigestDatabase(SqliteDatabase):
 
     KIND = "digest"
     APPLICATION_ID = APPLICATION_ID
-    VERSION = 2
+    VERSION = 3
     SCHEMA = _SCHEMA
     MIGRATIONS: ClassVar[dict[int, str]] = {
         1: f"""
@@ -103,7 +106,22 @@ DROP INDEX delivery_state
 INSERT INTO delivery SELECT * FROM delivery_of_version_1
 ;
 DROP TABLE delivery_of_version_1
-"""
+""",
+        # The new table continues the sequence, so that the id in an old link belongs to nobody else.
+        2: f"""
+ALTER TABLE subscriber RENAME TO subscriber_of_version_2
+;
+{_SUBSCRIBER.strip()}
+;
+INSERT INTO subscriber SELECT * FROM subscriber_of_version_2
+;
+DELETE FROM sqlite_sequence WHERE name = 'subscriber'
+;
+INSERT INTO sqlite_sequence SELECT 'subscriber', seq FROM sqlite_sequence
+  WHERE name = 'subscriber_of_version_2'
+;
+DROP TABLE subscriber_of_version_2
+""",
     }
     PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
     FOREIGN = "not a paperagent digest; move it away, or change PAPERAGENT_HOME"

@@ -24,7 +24,7 @@ class Period:
     """The days that an issue covers."""
 
     name: str
-    """``2026-W26``, ``2026-06-24`` for one day, ``2026-06-01..2026-06-20`` for other days."""
+    """``2026-W26``, ``2026-06-24`` for a day, ``2026-06`` for a month, else ``2026-06-01..2026-06-20``."""
     since: dt.date
     until: dt.date
     """The last day, inclusive."""

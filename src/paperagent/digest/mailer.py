@@ -153,7 +153,7 @@ class Mailer:
             email: The address.
             at: The date of the mail.
             token: Identifies the subscriber, or the request of a visitor of the web page.
-            frequency: ``weekly`` or ``daily``.
+            frequency: ``weekly``, ``daily`` or ``monthly``.
             returning: Whether the subscriber had unsubscribed.
 
         Raises:

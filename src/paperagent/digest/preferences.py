@@ -13,8 +13,8 @@ from paperagent.text.author_names import name_words
 from paperagent.text.sanitize import strip_controls
 from paperagent.text.terms import index_terms
 
-Frequency = Literal["weekly", "daily"]
-FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily")
+Frequency = Literal["weekly", "daily", "monthly"]
+FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily", "monthly")
 MAX_ENTRIES = 20
 """Maximum number of entries per list."""
 MAX_LENGTH = 300

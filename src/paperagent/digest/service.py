@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,9 +13,9 @@ from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
 from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
 from paperagent.digest.feedback import Feedback, FeedbackKind
-from paperagent.digest.preferences import Preferences
+from paperagent.digest.preferences import FREQUENCIES, Preferences
 from paperagent.digest.render.renderer import Rendered
-from paperagent.digest.schedule import days_between, last_full_week
+from paperagent.digest.schedule import frequency_of, last_full_period
 from paperagent.digest.subscribers import Subscriber, Subscribers
 from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import AskMode, Mode, Progress, Usage
@@ -166,25 +165,27 @@ class DigestService:
 
     # --- issues ---
 
-    def last_week(self) -> Period:
-        """Return the last full week."""
-        return last_full_week(utc_now().date())
+    def current_period(self, email: str | None = None) -> Period:
+        """Return the last full week, or for a subscriber their last full day, week or month.
+
+        Raises:
+            InputError: no such subscriber.
+        """
+        frequency = self.subscribers.find(email).frequency if email else "weekly"
+        return last_full_period(frequency, utc_now().date())
 
     def current_periods(self) -> list[Period]:
-        """Return the periods that are due: the last week, and yesterday if there are daily subscribers."""
-        periods = [self.last_week()]
-        if self.subscribers.all(state="confirmed", frequency="daily"):
-            yesterday = utc_now().date() - dt.timedelta(days=1)
-            periods.append(days_between(yesterday, yesterday))
-        return periods
+        """Return the periods that are due: the last week, and the last day and month if anyone gets these."""
+        today = utc_now().date()
+        subscribed = {s.frequency for s in self.subscribers.all(state="confirmed")}
+        return [last_full_period(f, today) for f in FREQUENCIES if f == "weekly" or f in subscribed]
 
     def recipients(self, period: Period) -> list[Subscriber]:
         """Return the subscribers who get an issue of a period.
 
-        Weekly subscribers get weeks and daily subscribers get days; any other period goes to everyone.
+        Days, weeks and months go to those who get one; any other period goes to everyone.
         """
-        days = (period.until - period.since).days + 1
-        frequency = {7: "weekly", 1: "daily"}.get(days)
+        frequency = frequency_of(period)
         return [
             subscriber
             for subscriber in self.subscribers.all(state="confirmed")

@@ -113,7 +113,9 @@ class Subscribers:
         """
         address = parse_address(email)
         if frequency is not None and frequency not in FREQUENCIES:
-            raise InputError(f"frequency: must be weekly or daily, got {visible(str(frequency), limit=20)}")
+            raise InputError(
+                f"frequency: must be {' or '.join(FREQUENCIES)}, got {visible(str(frequency), limit=20)}"
+            )
         with self._db.writing() as db:
             note = self._lift_suppression(db, address, resubscribe=resubscribe)
             existing = find_by_key(db, address.key)

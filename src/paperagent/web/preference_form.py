@@ -91,7 +91,7 @@ class PreferenceForm:
         text = self.values["frequency"] or "weekly"
         chosen = next((frequency for frequency in FREQUENCIES if frequency == text), None)
         if chosen is None:
-            self.errors["frequency"] = "Choose weekly or daily."
+            self.errors["frequency"] = f"Choose {' or '.join(FREQUENCIES)}."
         return chosen or "weekly"
 
 

@@ -129,7 +129,7 @@ class Ledger:
         """Return the general issues, oldest period first; only these may be published."""
         with self._db.reading() as db:
             rows = db.execute(
-                f"SELECT {ISSUE_COLUMNS} FROM issue WHERE subscriber_id IS NULL ORDER BY since, until, id"
+                f"SELECT {ISSUE_COLUMNS} FROM issue WHERE subscriber_id IS NULL ORDER BY until, since, id"
             ).fetchall()
         return [stored_issue(row) for row in rows]
 
@@ -287,7 +287,7 @@ class Ledger:
         with self._db.reading() as db:
             periods = db.execute(
                 "SELECT period, min(frozen_at), count(*) FROM issue "
-                "GROUP BY period ORDER BY min(since), period"
+                "GROUP BY period ORDER BY min(until), period"
             ).fetchall()
             rows = db.execute(
                 "SELECT i.period, d.state, count(*) FROM delivery d "

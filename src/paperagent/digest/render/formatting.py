@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import re
 from collections.abc import Sequence
@@ -85,9 +86,11 @@ def format_day(value: dt.date | None) -> str:
 
 
 def format_days(since: dt.date, until: dt.date) -> str:
-    """Return a range of days in its shortest form: ``22–28 June 2026``."""
+    """Return a range of days in its shortest form, such as ``22–28 June 2026`` or ``June 2026``."""
     if since == until:
         return format_day(since)
+    if since.day == 1 and until == since.replace(day=calendar.monthrange(since.year, since.month)[1]):
+        return f"{_MONTHS[since.month - 1]} {since.year}"
     if (since.year, since.month) == (until.year, until.month):
         return f"{since.day}–{format_day(until)}"
     if since.year == until.year:

@@ -126,7 +126,7 @@ def render_confirmation(
     Args:
         token: The token that the subscriber gives the operator, if there is no link.
         link: The link that confirms.
-        frequency: ``weekly`` or ``daily``.
+        frequency: ``weekly``, ``daily`` or ``monthly``.
         returning: Whether the subscriber had unsubscribed.
         hours: How long link and token are valid.
         operator: A sentence on who sends the digest.

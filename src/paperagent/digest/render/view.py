@@ -12,6 +12,7 @@ from paperagent.answering.answers import FALLBACK_NOTE
 from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Period, Reason, StandingAnswer
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
+from paperagent.digest.schedule import frequency_of
 from paperagent.layout import REPLACED, UNVERIFIED, counted, is_replaced, sentences_under
 from paperagent.types import Citation, Claim, Paper
 
@@ -267,8 +268,10 @@ def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
 def describe_reason(reason: Reason, period: Period) -> str:
     """Return why a paper is in the issue of a period, as text for the subscriber."""
     text = formatting.clean_text(reason.text, 160)
-    days = (period.until - period.since).days + 1
-    when = {1: "of the day", 7: "this week"}.get(days, "of this period")
+    frequency = frequency_of(period)
+    when = {"daily": "of the day", "weekly": "this week", "monthly": "of the month"}.get(
+        frequency or "", "of this period"
+    )
     descriptions = {
         "interest": f"Your topic: {text}",
         "question": f"Your question: {text}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -400,7 +401,58 @@ def test_subscribers_there_and_back(run: Run, home: Path, tmp_path: Path) -> Non
     with (tmp_path / "readers.csv").open(encoding="utf-8", newline="") as file:
         assert [row["email"] for row in csv.DictReader(file)] == [A]
     assert "removed" in run("subscribers", "remove", A)
-    assert "1 added, 0 changed, 0 skipped" in run("subscribers", "import", str(tmp_path / "readers.csv"))
+    file = str(tmp_path / "readers.csv")
+    assert "1 added, 0 changed, 0 skipped; nothing is stored" in run(
+        "subscribers", "import", file, "--dry-run"
+    )
+    assert "1 added, 0 changed, 0 skipped" in run("subscribers", "import", file)
+    assert "0 added, 1 changed, 0 skipped" in run("subscribers", "import", file, "--replace")
+
+
+@pytest.mark.parametrize(
+    ("answer", "interests"),
+    [
+        ("add", ["graphs", "speech"]),
+        ("replace", ["speech"]),
+        ("cancel", ["graphs"]),
+        ("", ["graphs", "speech"]),
+    ],
+)
+def test_a_terminal_is_asked_before_entries_change(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch, answer: str, interests: list[str]
+) -> None:
+    """It shows what is there; without a terminal, entries are added."""
+    run("subscribers", "add", A, "--interest", "graphs", "--confirmed")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    run("subscribers", "add", A, "--interest", "speech")
+    run("subscribers", "add", A, "--interest", interests[-1])  # nothing new: no question
+    assert json.loads(run("subscribers", "list", "--json"))["subscribers"][0]["interests"] == interests
+
+
+def test_entries_are_replaced_and_removed_on_request(run: Run, home: Path) -> None:
+    """Without a question."""
+    run(
+        "subscribers",
+        "add",
+        A,
+        "--interest",
+        "graphs",
+        "--not",
+        "medical",
+        "--author",
+        "Jane Doe",
+        "--confirmed",
+    )
+    run("subscribers", "add", A, "--interest", "speech", "--replace", "--without", "MEDICAL")
+    (found,) = json.loads(run("subscribers", "list", "--json"))["subscribers"]
+    assert (found["interests"], found["exclude"], found["authors"]) == (["speech"], [], ["Jane Doe"])
+    assert "no entry medical" in run("subscribers", "add", A, "--without", "medical", code=2)
+    assert "speech; by Jane Doe" in run("subscribers", "list")
 
 
 def test_the_schedule(run: Run, home: Path) -> None:

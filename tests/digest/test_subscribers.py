@@ -324,7 +324,8 @@ def test_csv_there_and_back(harness: DeliveryHarness, tmp_path: Path) -> None:
     assert "\n=" not in text
     (tmp_path / "readers.csv").write_text("\ufeff" + text, encoding="utf-8")
     other = DeliveryHarness(tmp_path / "other.db")
-    done = subscriber_files.read_csv(tmp_path / "readers.csv", other.subscribers, confirmed=True)
+    confirmed = subscriber_files.ImportOptions(confirmed=True)
+    done = subscriber_files.read_csv(tmp_path / "readers.csv", other.subscribers, confirmed)
     assert (done.added, done.skipped) == (2, [])
     assert [(s.email, s.preferences, s.frequency) for s in other.subscribers.all()] == [
         (s.email, s.preferences, s.frequency) for s in harness.subscribers.all()
@@ -344,10 +345,11 @@ def test_bad_lines_of_a_csv_are_told(harness: DeliveryHarness, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name,mail\n", "its columns are name, mail; use email"),
+        (b"name,post\n", "its columns are name, post; use email"),
         (b"", "its columns are none"),
         (b"email,email\n", "its columns"),
-        (b"email\n\xff\xfe\n", "not UTF-8"),
+        (b"email\n\x00\x81\n", "not UTF-8"),
+        (b"Email,E-Mail Address\n", "its columns are email, email; use"),
         (b'email\n"a@b.example\n', "line"),
         (b"email\n" + b"x" * 200_000, "field larger"),
         (

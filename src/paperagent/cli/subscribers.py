@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -188,25 +188,35 @@ def remove(session: Session, *, email: str) -> None:
 @subscribers.command("import")
 @click.argument("file", type=PathParam())
 @click.option("--confirmed", is_flag=True, help="All of them have already given their consent.")
+@click.option("--replace", is_flag=True, help="Replace the topics, … of known subscribers instead of adding.")
+@click.option("--dry-run", is_flag=True, help="Report what the import would do; change nothing.")
 @common_options
 @click.pass_obj
-def import_csv(session: Session, *, file: Path, confirmed: bool) -> None:
+def import_csv(session: Session, *, file: Path, confirmed: bool, replace: bool, dry_run: bool) -> None:
     """Add subscribers from a CSV file.
 
-    Columns: email, interests, questions, categories, frequency, max_items. Only email is required. Separate
-    several interests with semicolons. No email is sent; to send confirmation messages, run 'subscribers
-    confirm --ask'.
+    Reads the files of 'subscribers export', listmonk, Mailchimp and spreadsheets. Columns: email, interests,
+    questions, categories, exclude, authors, frequency, max_items, status. Only email is required. Separate
+    several interests with semicolons. Addresses that are unsubscribed, bounced or blocked in the file are
+    never mailed from here. No email is sent; to send confirmation messages, run 'subscribers confirm --ask'.
     """
     from paperagent.digest import subscriber_files
     from paperagent.errors import FeedError, visible
 
+    options = subscriber_files.ImportOptions(confirmed=confirmed, replace_lists=replace)
     with open_digest(session) as service:
-        report = subscriber_files.read_csv(file, service.subscribers, confirmed=confirmed)
+        rehearsal = service.rehearsal() if dry_run else nullcontext(service.subscribers)
+        with rehearsal as target:
+            report = subscriber_files.read_csv(file, target, options)
     for line, reason in report.skipped:
         warn(f"{line} skipped: {reason}")
-    skipped = len(report.skipped)
-    show_text(f"{report.added:,} added, {report.changed:,} changed, {skipped:,} skipped")
-    if skipped and not report.added + report.changed:
+    if report.unused:
+        warn(f"columns not used: {visible(', '.join(report.unused), limit=200)}")
+    counts = {"added": report.added, "changed": report.changed, **report.suppressed}
+    counts["skipped"] = len(report.skipped)
+    result = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    show_text(f"{result}{'; nothing is stored (--dry-run)' if dry_run else ''}")
+    if report.skipped and not sum(counts.values()) - len(report.skipped):
         raise FeedError(f"{visible(str(file), limit=200)}: every line was skipped; see the warnings")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol, Self
 
 from paperagent.digest.build import BuildReport
@@ -21,8 +23,6 @@ from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import AskMode, Mode, Progress, Usage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from paperagent.digest.build import IssueBuilder
     from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.digest.issue import Period
@@ -107,6 +107,15 @@ class DigestService:
             yield
 
     # --- subscribers ---
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Subscribers]:
+        """Yield a copy of the subscribers, to see what changes would do; the copy is deleted afterwards."""
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / FILE_NAME
+            self._database.copy_to(copy)
+            with DigestDatabase(copy) as database:
+                yield Subscribers(database)
 
     def confirm(self, email_or_token: str) -> Subscriber:
         """Confirm a subscriber by address, or by the token from the confirmation mail.

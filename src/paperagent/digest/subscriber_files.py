@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import json
 import mailbox
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.header import decode_header, make_header
@@ -25,6 +28,32 @@ MAX_BYTES = 20_000_000
 _SEPARATOR = ";"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _UNSUBSCRIBE_SUBJECT = re.compile(r"\s*(?:re:\s*)?unsubscribe(?:\s+(\S+))?\s*", re.IGNORECASE)
+_DELIMITERS = ",;\t"
+_COLUMN_NAMES = {
+    "email": "email_address e_mail e_mail_address mail mail_address subscriber_email e_mail_adresse",
+    "interests": "interest topics topic",
+    "questions": "question standing_questions",
+    "categories": "category",
+    "exclude": "excluded exclusions not not_wanted",
+    "authors": "author",
+    "frequency": "",
+    "max_items": "",
+    "status": "state subscription_status subscriber_status",
+    "attributes": "attribs",
+    "unsub_time": "unsubscribed_at unsubscribe_date",
+    "clean_time": "",
+}
+"""Column → other names for it, among them those of listmonk and Mailchimp."""
+_COLUMN_OF = {alias: name for name, names in _COLUMN_NAMES.items() for alias in (name, *names.split())}
+_ACTIVE = frozenset({"", "active", "confirmed", "enabled", "subscribed"})
+_PENDING = frozenset({"pending", "unconfirmed"})
+_SUPPRESSED = {
+    **dict.fromkeys(("unsubscribed", "opted out", "opted-out", "removed"), "unsubscribed"),
+    **dict.fromkeys(("bounced", "cleaned", "hard bounced"), "bounced"),
+    **dict.fromkeys(("blocklisted", "blacklisted", "blocked"), "blocklisted"),
+    **dict.fromkeys(("complained", "spam", "abuse"), "complained"),
+}
+"""Status in the file → the reason why the address must not be mailed."""
 
 
 @dataclass(slots=True)
@@ -33,35 +62,48 @@ class ImportReport:
 
     added: int = 0
     changed: int = 0
+    suppressed: Counter[str] = field(default_factory=Counter)
+    """The number of addresses that must not be mailed from now on, by reason."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """The location in the file and the reason."""
+    unused: tuple[str, ...] = ()
+    """The columns that were not read."""
 
 
-def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -> ImportReport:
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How the subscribers of a file are added."""
+
+    confirmed: bool = False
+    """Whether they have agreed already."""
+    replace_lists: bool = False
+    """Whether lists in the file replace those of known subscribers, instead of being added to them."""
+
+
+def read_csv(path: Path, subscribers: Subscribers, options: ImportOptions | None = None) -> ImportReport:
     """Add the subscribers in a CSV file with a header line; ``;`` separates several values in a cell.
 
-    Invalid lines are skipped and reported.
+    Reads the files of `write_csv`, listmonk, Mailchimp and spreadsheet programs. Who is unsubscribed,
+    bounced or blocked in the file is not added, and is never mailed from here. Invalid lines are skipped
+    and reported.
 
     Args:
         path: The file.
         subscribers: The subscribers to add to.
-        confirmed: Whether the new subscribers have agreed already.
+        options: How they are added.
 
     Raises:
-        FeedError: no such file, not UTF-8, too large, or wrong columns.
+        FeedError: no such file, an unknown encoding, too large, or wrong columns.
     """
-    report = ImportReport()
-    rows = csv.DictReader(io.StringIO(_read_text(path)), strict=True)
+    options, report = options or ImportOptions(), ImportReport()
+    rows = _csv_rows(path)
     try:
-        _check_columns(path, rows.fieldnames or [])
+        report.unused = _check_columns(path, rows.fieldnames or [])
         for row in rows:
             try:
-                new = _add_row(row, subscribers, confirmed=confirmed)
+                _import_row(_cells(path, row), subscribers, options, report)
             except InputError as error:
                 report.skipped.append((f"line {rows.line_num}", str(error)))
-                continue
-            report.added += new
-            report.changed += not new
     except csv.Error as error:
         count = report.added + report.changed
         imported = f"the {count} subscribers above it were imported; " if count else ""
@@ -70,48 +112,106 @@ def read_csv(path: Path, subscribers: Subscribers, *, confirmed: bool = False) -
     return report
 
 
+def _csv_rows(path: Path) -> csv.DictReader[str]:
+    """Return a reader of a file, whose delimiter is the most frequent one in the header."""
+    text = _read_text(path)
+    marked = re.match(r"sep=(.)\r?\n", text)  # Excel's own mark
+    text = text[marked.end() :] if marked else text
+    header = text.partition("\n")[0]
+    delimiter = marked[1] if marked else max(_DELIMITERS, key=header.count)
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+
 def _read_text(path: Path) -> str:
+    """Return a file's text: UTF-8 or UTF-16 with a byte order mark, UTF-8, or else Windows-1252."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise FeedError(f"{display_path(path)}: larger than {MAX_BYTES:,} bytes; split it")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise FeedError(f"{display_path(path)}: not UTF-8; save it as UTF-8") from None
+        content = path.read_bytes()
     except OSError as error:
         raise FeedError(
             f"{display_path(path)}: {error.strerror or 'cannot be read'}; name a CSV file"
         ) from error
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise FeedError(f"{display_path(path)}: not UTF-8, UTF-16 or Windows-1252; save it as UTF-8")
 
 
-def _check_columns(path: Path, header: Iterable[str | None]) -> None:
-    columns = [(name or "").strip().lower() for name in header]
-    unknown = [name for name in columns if name not in COLUMNS]
-    if "email" not in columns or unknown or len(set(columns)) < len(columns):
+def _column(name: str | None) -> str:
+    """Return the name of a column as `_COLUMN_NAMES` has it, or else in lower case."""
+    text = (name or "").strip().lower()
+    return _COLUMN_OF.get(re.sub(r"[\s-]+", "_", text), text)
+
+
+def _check_columns(path: Path, header: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the columns that are not read."""
+    columns = [_column(name) for name in header]
+    read = [name for name in columns if name in _COLUMN_NAMES]
+    if "email" not in read or len(set(read)) < len(read):
         names = visible(", ".join(columns), limit=120) or "none"
         raise FeedError(
-            f"{display_path(path)}: its columns are {names}; use {', '.join(COLUMNS)}, only email is required"
+            f"{display_path(path)}: its columns are {names}; use {', '.join(COLUMNS)}, each once; "
+            "only email is required"
         )
+    return tuple(name for name in columns if name and name not in _COLUMN_NAMES)
 
 
-def _add_row(
-    row: dict[str | None, str | list[str] | None], subscribers: Subscribers, *, confirmed: bool
-) -> bool:
-    """Add or change one subscriber; return whether it is new."""
+def _cells(path: Path, row: dict[str | None, str | list[str] | None]) -> dict[str, str]:
+    """Return a line by column, with the status that it or the name of its file implies."""
     if None in row:
         raise InputError("more cells than columns; put texts with commas in quotes")
-    cells = {
-        str(k).strip().lower(): _unquote_formula(v) if isinstance(v, str) else "" for k, v in row.items()
-    }
+    cells = {_column(k): _unquote_formula(v) if isinstance(v, str) else "" for k, v in row.items()}
+    cells["status"] = cells.get("status", "").casefold()
+    # Mailchimp has one file for each status, with columns of its own.
+    for column, status in (("unsub_time", "unsubscribed"), ("clean_time", "cleaned")):
+        if cells.get(column) or path.name.startswith(f"{status}_"):
+            cells["status"] = status
+    return cells
+
+
+def _import_row(
+    cells: dict[str, str], subscribers: Subscribers, options: ImportOptions, report: ImportReport
+) -> None:
+    """Add, change or suppress one subscriber, and count it."""
+    status = cells["status"]
+    if reason := _SUPPRESSED.get(status):
+        report.suppressed[reason] += subscribers.suppress(cells["email"], reason)
+        return
+    if status not in _ACTIVE | _PENDING:
+        raise InputError(f"status: {visible(status, limit=40)}; only active subscribers are added")
     max_items = cells.get("max_items", "")
     if not re.fullmatch(r"[0-9]{0,3}", max_items, re.ASCII):
         raise InputError(f"max_items: not a number: {visible(max_items, limit=20)}")
-    preferences = Preferences.validated(
-        **{name: _split_cell(cells.get(name, "")) for name in LISTS},
-        max_items=int(max_items) if max_items else None,
+    attributes = _attributes(cells.get("attributes", ""))
+    lists = {name: _split_cell(cells.get(name, "")) or attributes.get(name, []) for name in LISTS}
+    result = subscribers.add(
+        cells["email"],
+        Preferences.validated(**lists, max_items=int(max_items) if max_items else None),
+        frequency=cells.get("frequency") or None,  # type: ignore[arg-type]  # checked there
+        confirmed=options.confirmed and status not in _PENDING,
+        replace_lists=options.replace_lists,
     )
-    frequency = cells.get("frequency") or None
-    result = subscribers.add(cells["email"], preferences, frequency=frequency, confirmed=confirmed)  # type: ignore[arg-type]  # checked there
-    return result.new
+    report.added += result.new
+    report.changed += not result.new
+
+
+def _attributes(cell: str) -> dict[str, list[str]]:
+    """Return the lists in listmonk's attributes, such as ``{"interests": ["graphs"]}``."""
+    try:
+        values = json.loads(cell or "{}")
+    except (ValueError, RecursionError):
+        raise InputError(f"attributes: not JSON: {visible(cell, limit=40)}") from None
+    lists = {}
+    for key, value in values.items() if isinstance(values, dict) else ():
+        texts = value if isinstance(value, list) else [value]
+        lists[_column(key)] = [text for text in texts if isinstance(text, str) and text.strip()]
+    return lists
 
 
 def _split_cell(cell: str) -> list[str]:

@@ -177,6 +177,11 @@ class SqliteDatabase:
         with self._lock, self._map_errors():
             yield self._connection
 
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the file, which must not exist yet."""
+        with self.reading() as connection:
+            connection.execute("VACUUM INTO ?", (str(path),))
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give one thread exclusive use of the connection, in a transaction committed at the end."""

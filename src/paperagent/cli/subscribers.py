@@ -281,12 +281,12 @@ def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more",
 def import_unsubscribes(session: Session, *, mbox: Path) -> None:
     """Unsubscribe everyone who asked by email.
 
-    MBOX is a mailbox file in mbox format.
+    MBOX is a mailbox file in mbox format. 'paperagent digest inbox' reads a mailbox on a server.
     """
-    from paperagent.digest import subscriber_files
+    from paperagent.digest import incoming_mail
 
     with open_digest(session) as service:
-        report = subscriber_files.read_unsubscribes(mbox, service.subscribers, service.mailer.tokens)
-    for message, reason in report.skipped:
+        report = incoming_mail.read_unsubscribes(mbox, service.mail_reader)
+    for message, reason in report.problems:
         warn(f"{message}: {reason}")
-    show_text(f"{report.changed:,} unsubscribed, {len(report.skipped):,} skipped")
+    show_text(f"{report.counts['unsubscribed']:,} unsubscribed, {report.skipped:,} skipped")

@@ -313,8 +313,9 @@ def test_csv_there_and_back(harness: DeliveryHarness, tmp_path: Path) -> None:
             max_items=5,
             exclude=["medical images"],
             authors=["Jane Doe", "李 明"],
+            language="pt-BR",
         ),
-        frequency="daily",
+        frequency="monthly",
         confirmed=True,
     )
     harness.subscribers.add(A, confirmed=True)

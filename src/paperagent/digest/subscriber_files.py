@@ -19,7 +19,7 @@ from paperagent.errors import FeedError, InputError, display_path, visible
 if TYPE_CHECKING:
     from paperagent.digest.subscribers import Subscriber, Subscribers
 
-COLUMNS = ("email", *LISTS, "frequency", "max_items")
+COLUMNS = ("email", *LISTS, "frequency", "max_items", "language")
 MAX_BYTES = 20_000_000
 _SEPARATOR = ";"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -33,6 +33,7 @@ _COLUMN_NAMES = {
     "authors": "author",
     "frequency": "",
     "max_items": "",
+    "language": "",
     "status": "state subscription_status subscriber_status",
     "attributes": "attribs",
     "unsub_time": "unsubscribed_at unsubscribe_date",
@@ -187,7 +188,9 @@ def _import_row(
     lists = {name: _split_cell(cells.get(name, "")) or attributes.get(name, []) for name in LISTS}
     result = subscribers.add(
         cells["email"],
-        Preferences.validated(**lists, max_items=int(max_items) if max_items else None),
+        Preferences.validated(
+            **lists, max_items=int(max_items) if max_items else None, language=cells.get("language")
+        ),
         frequency=cells.get("frequency") or None,  # type: ignore[arg-type]  # checked there
         confirmed=options.confirmed and status not in _PENDING,
         replace_lists=options.replace_lists,
@@ -228,7 +231,8 @@ def write_csv(subscribers: Iterable[Subscriber]) -> str:
         preferences = subscriber.preferences
         lists = (getattr(preferences, name) for name in LISTS)
         cells = [subscriber.email, *(f"{_SEPARATOR} ".join(values) for values in lists)]
-        table.writerow([*map(_quote_formula, cells), subscriber.frequency, preferences.max_items or ""])
+        settings = (subscriber.frequency, preferences.max_items or "", preferences.language)
+        table.writerow([*map(_quote_formula, cells), *settings])
     return out.getvalue()
 
 

@@ -17,6 +17,7 @@ from paperagent.digest.issue import Item, Selection
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.select.selector import PaperSelector
 from paperagent.library.protocol import PaperWithFeatures
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Paper
 
 CACHE = Preferences(interests=("cache compression",))
@@ -299,20 +300,46 @@ def select_by_vectors(
 
 
 def test_an_interest_with_low_scores_still_gets_papers() -> None:
-    """Most of an interest's lead is taken off: the papers of the short interest match its words, too."""
+    """Interests take turns, so one with many good papers leaves room for another."""
     strong = [placed(n, f"Quasar lensing {n}", unit(d0=0.85, **{f"d{10 + n}": 0.5})) for n in range(12)]
-    weak = [placed(100 + n, f"Note {n}", unit(d1=0.75, **{f"d{30 + n}": 0.6})) for n in range(6)]
-    axes = {"quasar lensing": 0, "rare wishes of many words": 1}
+    weak = [
+        placed(100 + n, f"Soil moisture {n}", unit(d1=0.5, d2=0.6, **{f"d{30 + n}": 0.3})) for n in range(6)
+    ]
+    axes = {"quasar lensing": 0, "soil moisture": 1}
     items = select_by_vectors([*strong, *weak], axes, max_items=6)
     by_interest = Counter(item.reason.text for item in items)
-    assert by_interest["rare wishes of many words"] >= 2
+    assert by_interest["soil moisture"] >= 2
     assert by_interest["quasar lensing"] >= 2
 
 
 def test_a_paper_must_be_close_to_the_best_papers_of_its_interest() -> None:
     """Of two papers with the same cosine to an interest, only the one near its best papers is relevant."""
-    best = [placed(n, f"Best {n}", unit(d0=0.8, d1=0.45, **{f"d{10 + n}": 0.4})) for n in range(3)]
-    near = placed(50, "Near", unit(d0=0.7, d1=0.6, d20=0.39))
-    far = placed(51, "Far", unit(d0=0.7, d1=-0.5, d21=0.5))
-    items = select_by_vectors([*best, near, far], {"quasar lensing": 0})
-    assert {item.paper.title for item in items} == {"Best 0", "Best 1", "Best 2", "Near"}
+    best = [placed(n, f"Lensing {n}", unit(d0=0.8, d1=0.45, **{f"d{10 + n}": 0.4})) for n in range(3)]
+    near = placed(50, "Lensing near", unit(d0=0.7, d1=0.6, d20=0.39))
+    far = placed(51, "Lensing far", unit(d0=0.7, d1=-0.5, d21=0.5))
+    items = select_by_vectors([*best, near, far], {"lensing": 0})
+    assert {item.paper.title for item in items} == {"Lensing 0", "Lensing 1", "Lensing 2", "Lensing near"}
+
+
+def test_the_words_of_an_interest_must_stand_together() -> None:
+    """A paper on another kind of injection that mentions a prompt elsewhere is not about prompt injection."""
+    papers = [
+        *(placed(n, f"Prompt injection {n}", unit(d0=0.6, d1=0.6, **{f"d{10 + n}": 0.5})) for n in range(3)),
+        placed(50, "Dependency injection in large code bases after a prompt review", unit(d0=0.6, d2=0.8)),
+    ]
+    items = select_by_vectors(papers, {"prompt injection": 0})
+    assert [item.paper.title for item in items] == [f"Prompt injection {n}" for n in range(3)]
+
+
+def test_an_acronym_stands_for_the_words_of_an_interest() -> None:
+    """The papers of the period say what an acronym means."""
+    close = unit(d0=0.55, d1=0.6, d2=0.5)
+    introducing = placed(1, "Retrieval-augmented generation for maps", close)
+    text = "We improve retrieval-augmented generation (RAG) for maps."
+    introducing = introducing._replace(
+        paper=replace(introducing.paper, abstract=text), terms=term_ids(index_terms(f"{text} maps"))
+    )
+    short = placed(2, "Agentic RAG for forests", unit(d0=0.5, d1=0.6, d3=0.5))
+    other = placed(3, "Agentic RUG for forests", unit(d0=0.5, d1=0.6, d3=0.5))
+    items = select_by_vectors([introducing, short, other], {"retrieval-augmented generation": 0})
+    assert {item.paper.title for item in items} == {introducing.paper.title, short.paper.title}

@@ -373,8 +373,7 @@ def pop_preferences(options: dict[str, Any]) -> Preferences:
     """Remove the options of `preference_options` from ``options`` and return them."""
     from paperagent.digest.preferences import LISTS, Preferences
 
-    names = (*LISTS, "max_items", "language")
-    return Preferences.validated(**{name: options.pop(name) for name in names if name in options})
+    return Preferences.validated(**{name: options.pop(name) for name in (*LISTS, "max_items")})
 
 
 def pop_period(options: dict[str, Any]) -> Period | None:

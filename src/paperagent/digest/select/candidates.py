@@ -7,10 +7,13 @@ unknown, the value that the lexical share predicts takes its place, so one thres
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paperagent.retrieval.names import written_out
 from paperagent.retrieval.scoring import LEXICAL_WEIGHT, CorpusStats
 from paperagent.text import bm25
 from paperagent.text.terms import index_terms, term_ids, title_key, words
@@ -30,8 +33,15 @@ _SIMILAR_COSINE, _SIMILAR_TITLES = 0.85, 0.75
 """Papers above this cosine are also duplicates if their titles share this much of their words."""
 _EXPECTED_COSINE, _EXPECTED_SLOPE = 0.12, 0.5
 """The cosine to expect of a paper that shares words with a query: this, plus this times the lexical share."""
+RELEVANCE_WEIGHTS, RELEVANCE_BIAS = (1.15, 1.3, 2.3, 5.0), -6.4
+"""A logistic regression over `QueryMatch.features`, fitted on judged papers: see ``eval/digest.py --fit``."""
 _EXEMPLARS = 3
 """The number of best papers whose mean vector represents a query."""
+_PHRASE_SLACK, _MAX_PHRASE_WINDOW = 2, 64
+"""Further terms that may stand between the words of a phrase; the greatest number of terms of a phrase."""
+_IN_PARENTHESES = re.compile(r"\(([A-Z][A-Za-z]{0,4}[A-Z])s?\)")
+_MAX_LONG_FORM = 100
+"""Characters before an acronym in parentheses in which its long form is looked for."""
 _BLOCK_ROWS = 2048
 _HASH_DIMENSIONS = 1021
 _MIN_TITLE_LENGTH = 12
@@ -63,12 +73,10 @@ class QueryMatch:
     score: Scores
     """The retrieval score."""
     relevance: Scores
-    """The log-odds that someone with this interest finds the paper relevant.
-
-    A logistic regression over the cosine, the query's words in text and title, and the cosine to the
-    three best papers. Fitted on 337 papers of medium score from six arXiv weeks for 30 interests,
-    judged by title. On these it orders better than the score: area under the curve .83 against .73.
-    """
+    """The log-odds that someone with this interest wants the paper."""
+    features: Matrix
+    """What `relevance` is computed from with an embedding, shape [n, 4]: the cosine, the query's share in
+    the title, its largest share that occurs as a phrase, the cosine to the mean of the three best papers."""
 
 
 class PeriodIndex:
@@ -100,6 +108,7 @@ class PeriodIndex:
         self.titles = [distinctive_title_key(p.title) for p in self.papers]
         self._postings = _TermPostings([new[i].terms for i in best])
         self._title_postings = _TermPostings([term_ids(index_terms(p.title)) for p in self.papers])
+        self._acronyms = _acronyms(p.abstract for p in self.papers)
 
     def __len__(self) -> int:
         return len(self.papers)
@@ -124,14 +133,26 @@ class PeriodIndex:
         # einsum instead of @ in per-subscriber code: @ wakes the BLAS threads, which wait for busy cores.
         cosine = expected if vector is None else np.where(self.has_embedding, self.cosines(vector), expected)
         score = (LEXICAL_WEIGHT * lexical + cosine).astype(np.float32)
-        in_text, in_title = (p.coverage(stems, weights) for p in (self._postings, self._title_postings))
-        by_words = _lexical_relevance(lexical, in_text, in_title)
+        terms = self._terms_for(stems)
+        in_title = self._title_postings.coverage(terms, weights)
+        phrase = self._postings.phrase_coverage(terms, weights)
+        by_words = (2.9 * lexical + 1.3 * in_title + 0.9 * phrase - 2.3).astype(np.float32)
         if vector is None:
-            return QueryMatch(score, by_words)
+            return QueryMatch(score, by_words, np.zeros((len(self), 4), np.float32))
         center = self.vectors[np.argsort(-score, kind="stable")[:_EXEMPLARS]].mean(axis=0)
         to_center = self.cosines(center / max(float(np.linalg.norm(center)), 1e-6))
-        relevance = 6.4 * cosine + 1.0 * in_text + 2.1 * in_title + 4.9 * to_center - 7.05
-        return QueryMatch(score, np.where(self.has_embedding, relevance, by_words).astype(np.float32))
+        features = np.stack([cosine, in_title, phrase, to_center], axis=1).astype(np.float32)
+        relevance = np.einsum("ij,j->i", features, np.array(RELEVANCE_WEIGHTS, np.float32)) + RELEVANCE_BIAS
+        return QueryMatch(score, np.where(self.has_embedding, relevance, by_words), features)
+
+    def _terms_for(self, stems: Sequence[str]) -> list[list[int]]:
+        """Return for each stem of a query its term, and those of the acronyms for words that include it."""
+        terms = [[int(term)] for term in term_ids(stems)]
+        for start, end in itertools.combinations(range(len(stems) + 1), 2):
+            for acronym in self._acronyms.get(tuple(stems[start:end]), ()):
+                for alternatives in terms[start:end]:
+                    alternatives.append(acronym)
+        return terms
 
     def cosines(self, vector: Vector) -> Scores:
         """Return the cosine of each paper to a unit vector, shape [n]."""
@@ -141,11 +162,23 @@ class PeriodIndex:
         return cosines
 
 
-def _lexical_relevance(lexical: Scores, in_text: Scores, in_title: Scores) -> Scores:
-    import numpy as np
+def _acronyms(texts: Iterable[str]) -> dict[tuple[str, ...], list[int]]:
+    """Return the terms of the acronyms that texts introduce in parentheses, by the stems of the long form.
 
-    relevance: Scores = (-0.8 * lexical + 0.6 * in_text + 2.4 * in_title - 1.7).astype(np.float32)
-    return relevance
+    An acronym of two letters must be introduced by two texts.
+    """
+    counts: Counter[tuple[tuple[str, ...], str]] = Counter()
+    for text in texts:
+        for match in _IN_PARENTHESES.finditer(text):
+            before = text[max(0, match.start() - _MAX_LONG_FORM) : match.start()].rstrip()
+            for start, end in written_out(match[1].upper(), before):
+                if end == len(before):
+                    counts[tuple(index_terms(before[start:end])), match[1]] += 1
+    acronyms: dict[tuple[str, ...], list[int]] = {}
+    for (stems, acronym), count in counts.items():
+        if count > 1 or len(acronym) > 2:
+            acronyms.setdefault(stems, []).extend(int(t) for t in term_ids(index_terms(acronym)))
+    return acronyms
 
 
 class _TermPostings:
@@ -162,6 +195,13 @@ class _TermPostings:
         self._counts = counts.astype(np.float32)
         self._ids, self._starts = np.unique((pairs >> np.uint64(32)).astype(np.uint32), return_index=True)
         self._ends = np.append(self._starts[1:], len(pairs))
+        # The terms of all papers in a row, with gaps between papers that no phrase spans.
+        gaps = np.arange(len(terms), dtype=np.int64) * _MAX_PHRASE_WINDOW
+        self._first_places = np.concatenate([[0], np.cumsum(self.lengths)])[:-1].astype(np.int64) + gaps
+        places = np.arange(len(flat)) + owners.astype(np.int64) * _MAX_PHRASE_WINDOW
+        self._places = places[np.argsort(flat, kind="stable")]
+        self._occurrences = np.unique(flat, return_counts=True)[1]
+        self._place_ends = np.cumsum(self._occurrences)
 
     def bm25_shares(self, stems: Sequence[str], weights: Sequence[float], average_length: float) -> Scores:
         """Return each paper's BM25 score as a share of the query's total weight, shape [n]."""
@@ -173,22 +213,63 @@ class _TermPostings:
             shares[owners] += weight * counts / (counts + damping[owners])
         return shares / np.float32(sum(weights) or 1)
 
-    def coverage(self, stems: Sequence[str], weights: Sequence[float]) -> Scores:
-        """Return the share of the query's weight whose stems each paper contains, shape [n]."""
+    def coverage(self, terms: Sequence[Sequence[int]], weights: Sequence[float]) -> Scores:
+        """Return the share of the query's weight that each paper contains, shape [n].
+
+        Args:
+            terms: For each stem of the query the ids of the terms that count as that stem.
+            weights: The weight of each stem.
+        """
         import numpy as np
 
         coverage = np.zeros(len(self.lengths), np.float32)
-        for weight, (owners, _) in zip(weights, self._postings_of(stems), strict=True):
-            coverage[owners] += weight
+        for weight, alternatives in zip(weights, terms, strict=True):
+            matched = np.zeros(len(self.lengths), bool)
+            for term in alternatives:
+                matched[self._owners[self._span(term)]] = True
+            coverage += np.float32(weight) * matched
         return coverage / np.float32(sum(weights) or 1)
+
+    def phrase_coverage(self, terms: Sequence[Sequence[int]], weights: Sequence[float]) -> Scores:
+        """Return the greatest share of the query's weight that occurs close together in each paper.
+
+        Close together means within as many terms as the query has, and two more. Shape [n]. The arguments
+        are those of `coverage`.
+        """
+        import numpy as np
+
+        window = min(len(terms) + _PHRASE_SLACK, _MAX_PHRASE_WINDOW)
+        places = [
+            np.sort(np.concatenate([np.zeros(0, np.int64), *(self._places_of(t) for t in alternatives)]))
+            for alternatives in terms
+        ]
+        starts = np.concatenate([np.zeros(0, np.int64), *places])
+        matched = np.zeros(len(starts), np.float32)
+        for weight, occurrences in zip(weights, places, strict=True):
+            if len(occurrences):
+                following = occurrences[np.minimum(occurrences.searchsorted(starts), len(occurrences) - 1)]
+                matched += np.float32(weight) * ((following >= starts) & (following < starts + window))
+        coverage = np.zeros(len(self.lengths), np.float32)
+        np.maximum.at(coverage, self._first_places.searchsorted(starts, "right") - 1, matched)
+        return coverage / np.float32(sum(weights) or 1)
+
+    def _places_of(self, term: int) -> NDArray[np.int64]:
+        """Return where a term occurs, in a row of all papers' terms."""
+        index = int(self._ids.searchsorted(term))
+        if index == len(self._ids) or self._ids[index] != term:
+            return self._places[:0]
+        return self._places[self._place_ends[index] - self._occurrences[index] : self._place_ends[index]]
 
     def _postings_of(self, stems: Sequence[str]) -> Iterator[tuple[NDArray[np.int64], Scores]]:
         """Yield for each stem the papers that contain it, and the term frequency in each."""
         for term in term_ids(stems):
-            index = int(self._ids.searchsorted(term))
-            exists = index < len(self._ids) and self._ids[index] == term
-            span = slice(self._starts[index], self._ends[index]) if exists else slice(0)
+            span = self._span(int(term))
             yield self._owners[span], self._counts[span]
+
+    def _span(self, term: int) -> slice:
+        index = int(self._ids.searchsorted(term))
+        exists = index < len(self._ids) and self._ids[index] == term
+        return slice(self._starts[index], self._ends[index]) if exists else slice(0)
 
 
 def stack_vectors(vectors: Sequence[Vector | NDArray[np.float16] | None]) -> tuple[Matrix, NDArray[np.bool_]]:

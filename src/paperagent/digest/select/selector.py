@@ -30,13 +30,8 @@ _POOL_FACTOR = 5
 """The size of the pool that papers are picked from, as a multiple of the issue's size."""
 _SIMILARITY_PENALTY, _SIMILAR_FROM = 0.5, 0.5
 """Penalty on a score per cosine above the second number to a paper already picked."""
-_TURN_PENALTY = 0.3
+_TURN_PENALTY = 1.0
 """Penalty on further papers of an interest that already has its fair share of the issue."""
-_HANDICAP = 0.6
-"""Share of an interest's lead (its best paper over the weakest interest's best) that is subtracted.
-
-Long and rare interests score lower than short and common ones. Relevance was decided before this.
-"""
 _MAX_CACHED_PAPERS, _READ_BATCH = 50_000, 2_000
 """Papers of other periods in the cache, about 1 kB each; papers per read."""
 
@@ -188,13 +183,11 @@ def _pick(scores: RelevanceScores, index: PeriodIndex, size: int) -> tuple[list[
         return [], []
     vectors = index.vectors[pool]
     gain, reason = scores.scores[pool].copy(), scores.reason_index[pool]
+    gain[scores.near_misses[pool]] = -np.inf
     nearest = np.zeros(len(pool), np.float32)
     picks_per_reason = np.zeros(len(scores.reasons), np.float32)
-    best_of_reason = [gain[reason == r].max(initial=-np.inf) for r in range(len(scores.reasons))]
-    lead = np.array(best_of_reason, np.float32) - min(b for b in best_of_reason if np.isfinite(b))
-    gain -= np.float32(_HANDICAP) * lead[reason]
     picked: list[int] = []
-    for _ in range(min(size, len(pool))):
+    for _ in range(min(size, int(np.isfinite(gain).sum()))):
         similarity = np.clip(nearest - _SIMILAR_FROM, 0, None).round(4)
         turns = _TURN_PENALTY * len(scores.reasons) / size * picks_per_reason[reason]
         best = int((gain - _SIMILARITY_PENALTY * similarity - turns).argmax())

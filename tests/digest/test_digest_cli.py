@@ -455,6 +455,23 @@ def test_entries_are_replaced_and_removed_on_request(run: Run, home: Path) -> No
     assert "speech; by Jane Doe" in run("subscribers", "list")
 
 
+def test_a_subscriber_is_shown(run: Run, home: Path) -> None:
+    """What was sent and why each paper was chosen; then why nothing is sent."""
+    subscribe(run)
+    assert "no issue has been built" in run("subscribers", "show", A)
+    run("digest", "build", *WEEK)
+    run("digest", "send", "--outbox", str(home / "mine"))
+    paper = json.loads(run("subscribers", "show", A, "--json"))["issues"][0]["papers"][0]
+    assert paper["reason"] == "Your topic: retrieved passages"
+    run("subscribers", "rate", A, paper["paper_id"], "less")
+    told = run("subscribers", "show", A)
+    assert f"{paper['paper_id']}; Your topic: retrieved passages" in told
+    assert "exported 20" in told
+    assert "less" in told
+    run("subscribers", "remove", A)
+    assert "does not exist" in run("subscribers", "show", A, code=2)
+
+
 def test_the_schedule(run: Run, home: Path) -> None:
     """A cron line and both units, which name the library and the command."""
     told = run("digest", "schedule", "--day", "fri", "--at", "18:30", "--tz", "Europe/Berlin")

@@ -12,6 +12,7 @@ import click
 
 from paperagent.cli.options import (
     CommandGroup,
+    IntegerParam,
     PathParam,
     TextParam,
     common_options,
@@ -25,6 +26,7 @@ from paperagent.layout import Block, counted
 if TYPE_CHECKING:
     import datetime as dt
 
+    from paperagent.digest.history import History
     from paperagent.digest.preferences import Frequency, Preferences
     from paperagent.digest.service import DigestService
     from paperagent.digest.subscribers import Subscriber
@@ -167,6 +169,47 @@ def _wishes(subscriber: Subscriber) -> str:
     ]
     papers = counted(preferences.item_limit, "paper")
     return f"{subscriber.frequency}, at most {papers}: {'; '.join(parts) or 'anything'}"
+
+
+@subscribers.command("show")
+@click.argument("email")
+@click.option("--issues", type=IntegerParam(1, 100), default=3, show_default=True, help="Number of issues.")
+@json_option
+@common_options
+@click.pass_obj
+def show_subscriber(session: Session, *, email: str, issues: int, as_json: bool) -> None:
+    """Show what a subscriber asked for, got and rated.
+
+    Lists the last issues with the state of each message and the reason for each paper, and says why nothing
+    is sent if that is so.
+    """
+    with open_digest(session) as service:
+        history = service.history(email, limit=issues)
+    if as_json:
+        show_json(history.to_dict())
+    else:
+        show(_history_blocks(history))
+
+
+def _history_blocks(history: History) -> Iterator[Block]:
+    yield from _subscriber_rows([history.subscriber])
+    if history.why_nothing:
+        yield Block("note", history.why_nothing, plain=True)
+    for issue in history.issues:
+        yield Block("heading", f"{issue.period}: {issue.subject}")
+        details = [f"{issue.state} {issue.at:%Y-%m-%d %H:%M} UTC" if issue.at else issue.state, issue.reply]
+        if issue.next_at:
+            details.append(f"next attempt after {issue.next_at:%Y-%m-%d %H:%M} UTC")
+        yield Block("text", "; ".join(filter(None, details)), plain=True)
+        for paper in issue.papers:
+            yield Block("item", paper.title, detail=f"{paper.paper_id}; {paper.reason}", tight=True)
+    if history.missed:
+        yield Block("note", f"no new paper matched: {', '.join(history.missed)}", plain=True)
+    if history.ratings:
+        yield Block("heading", "Ratings")
+    for rating in history.ratings:
+        day = f"{rating.at:%Y-%m-%d}"
+        yield Block("row", rating.paper_id, marker=rating.kind.ljust(5), detail=day, tight=True)
 
 
 @subscribers.command()

@@ -21,6 +21,7 @@ from paperagent.digest.issue import Issue, Period, Selection
 from paperagent.digest.links import LinkBuilder
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.render.renderer import Rendered, render_issue
+from paperagent.digest.render.view import describe_reason
 from paperagent.errors import PaperAgentError, visible
 from paperagent.types import Progress, Usage
 
@@ -239,6 +240,14 @@ class IssueBuilder:
                 "mode": issue.mode,
                 "model": issue.model,
                 "notes": [*issue.notes, *rendered.notes],
+                "chosen": [
+                    {
+                        "paper_id": item.paper.paper_id,
+                        "title": item.paper.title,
+                        "reason": describe_reason(item.reason, self._period),
+                    }
+                    for item in issue.items
+                ],
             },
         )
 

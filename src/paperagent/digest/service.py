@@ -15,6 +15,7 @@ from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
 from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
 from paperagent.digest.feedback import Feedback, FeedbackKind
+from paperagent.digest.history import History, read_history
 from paperagent.digest.preferences import FREQUENCIES, Preferences
 from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.schedule import frequency_of, last_full_period
@@ -107,6 +108,16 @@ class DigestService:
             yield
 
     # --- subscribers ---
+
+    def history(self, email: str, *, limit: int) -> History:
+        """Return the last ``limit`` issues of a subscriber, and why nothing is sent.
+
+        Raises:
+            InputError: no such subscriber.
+        """
+        subscriber = self.subscribers.find(email)
+        ratings = self.feedback.ratings(subscriber.id)
+        return read_history(self._database, subscriber, ratings, limit=limit)
 
     @contextmanager
     def rehearsal(self) -> Iterator[Subscribers]:

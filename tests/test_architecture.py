@@ -72,6 +72,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "starlette": frozenset({"web"}),
     "uvicorn": frozenset({"web.server"}),
     "css_inline": frozenset({"digest.render.renderer"}),
+    "babel": frozenset({"text.languages"}),
 }
 """Library → the modules, or whole packages, that may import it."""
 

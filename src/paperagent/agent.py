@@ -593,7 +593,6 @@ class PaperAgent:
         self,
         week: str | None = None,
         *,
-        month: str | None = None,
         since: Day = None,
         until: Day = None,
         interests: Iterable[str] = (),
@@ -601,6 +600,7 @@ class PaperAgent:
         categories: Iterable[str] = (),
         exclude: Iterable[str] = (),
         authors: Iterable[str] = (),
+        language: str = "",
         max_items: int = 12,
         mode: Mode | None = None,
         model: str | None = None,
@@ -610,8 +610,7 @@ class PaperAgent:
         """Write a digest of the papers of a week, a month or other days. Nothing is stored or sent.
 
         Args:
-            week: An ISO week such as ``2026-W26``; by default the last complete week.
-            month: A month such as ``2026-06``, instead of ``week``.
+            week: An ISO week or a month, such as ``2026-W26`` or ``2026-06``; by default the last full week.
             since: The first day of the period, instead of ``week``.
             until: The last day of the period, inclusive.
             interests: Topics by which papers are chosen.
@@ -619,6 +618,7 @@ class PaperAgent:
             categories: Categories by which papers are chosen, such as ``cs.CL``.
             exclude: Phrases and primary categories of papers that are left out.
             authors: Authors whose papers are always chosen, unless they are excluded.
+            language: The language into which a model translates each sentence, such as ``de``.
             max_items: The maximum number of papers.
             mode: ``extractive`` or ``llm``.
             model: The model that writes.
@@ -636,7 +636,7 @@ class PaperAgent:
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         first, last = arguments.day(since, "since"), arguments.day(until, "until")
-        period = choose_period(week, month, first, last, today=arguments.today())
+        period = choose_period(week, first, last, today=arguments.today())
         lists: dict[str, Iterable[str]] = {
             "interests": interests,
             "questions": questions,
@@ -647,6 +647,7 @@ class PaperAgent:
         preferences = Preferences.validated(
             **{name: [texts] if isinstance(texts, str) else texts for name, texts in lists.items()},
             max_items=max_items,
+            language=language,
         )
         store = self._open_store()
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None

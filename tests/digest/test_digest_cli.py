@@ -113,6 +113,46 @@ def test_written_messages_are_sent_when_a_server_is_set(
     assert states(run) == {"issues": 3, "sent": 1, "exported": 1}
 
 
+def test_a_missing_way_out_is_told(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By build, send and doctor, until there is an address; then it is in the mail."""
+    subscribe(run)
+    warning = "messages contain no way to unsubscribe; set PAPERAGENT_MAIL_FROM"
+    for argv in (["digest", "build", *WEEK], ["digest", "send", "--dry-run"], ["doctor"]):
+        assert warning in run(*argv)
+    assert warning not in run("digest", "build", *WEEK)  # nothing was built
+    monkeypatch.setenv("PAPERAGENT_CONTACT", "desk@test.example")
+    for argv in (["digest", "send"], ["doctor"]):
+        assert warning not in run(*argv)
+    (mail,) = (home / "outbox").glob("*.eml")
+    assert b"mailto:desk@test.example?subject=3Dunsubscribe" in mail.read_bytes()
+
+
+def test_run_reads_the_mailbox_first(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who unsubscribed gets nothing; a mailbox that cannot be read holds up no mail, and exits with 8."""
+    import datetime as dt
+
+    from test_inbox import scripted, server
+
+    noon = dt.datetime(2026, 6, 29, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: noon)
+    subscribe(run, "a@test.example")
+    subscribe(run, B)
+    assert "PAPERAGENT_IMAP_URL: not set" in run("digest", "inbox", code=3)
+    with scripted(server(keywords=False)) as (port, _):
+        monkeypatch.setenv("PAPERAGENT_IMAP_URL", f"imap://me:hunter2@127.0.0.1:{port}")
+        told = run("digest", "inbox", "--dry-run")
+    assert "inbox: 1 unsubscribed, 0 bounces, 0 left for you (dry run: nothing was changed)" in told
+    with scripted(server(keywords=True)) as (port, _):
+        monkeypatch.setenv("PAPERAGENT_IMAP_URL", f"imap://me:hunter2@127.0.0.1:{port}")
+        told = run("digest", "run")
+    assert told.index("a@test.example") < told.index("2026-W26: 2 issues built")
+    assert "1 written to" in told
+    told = run("digest", "run", code=8)
+    assert "paperagent: warning: mailbox INBOX at 127.0.0.1" in told
+    assert "0 issues built" in told
+    assert "hunter2" not in told
+
+
 def test_papers_are_shown_once(run: Run, home: Path) -> None:
     """An issue of other days that hold the same papers does not repeat what the subscriber saw."""
     subscribe(run)

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from paperagent.cli import main
 from paperagent.digest.issue import Period
-from paperagent.digest.schedule import days_between, frequency_of, last_full_period, month_of, parse_month
+from paperagent.digest.schedule import (
+    choose_period,
+    days_between,
+    frequency_of,
+    last_full_period,
+    month_of,
+    parse_month,
+)
 from paperagent.errors import InputError
 from paperagent.library import LocalStore
 from sample_library import papers
@@ -117,6 +124,7 @@ def test_each_period_has_one_frequency(day: dt.date) -> None:
 def test_what_is_no_month_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(InputError, match="not a calendar month") as caught:
         parse_month(text)
+    assert choose_period("2026-06", None, None, today=dt.date(2026, 9, 1)) == parse_month("2026-06")
     assert str(caught.value).isprintable()
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import mailbox
 import sqlite3
 import string
 from dataclasses import replace
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -315,8 +313,9 @@ def test_csv_there_and_back(harness: DeliveryHarness, tmp_path: Path) -> None:
             max_items=5,
             exclude=["medical images"],
             authors=["Jane Doe", "李 明"],
+            language="pt-BR",
         ),
-        frequency="daily",
+        frequency="monthly",
         confirmed=True,
     )
     harness.subscribers.add(A, confirmed=True)
@@ -423,50 +422,6 @@ def test_a_short_secret_is_refused() -> None:
     """32 bytes at least."""
     with pytest.raises(ConfigError, match="shorter than 32 bytes"):
         SignedTokens("short")
-
-
-# --- unsubscribing by mail ---
-
-
-def box(path: Path, *mails: tuple[str, str]) -> Path:
-    """Write a mailbox of subjects and senders."""
-    made = mailbox.mbox(path)
-    for subject, sender in mails:
-        mail = EmailMessage()
-        mail["Subject"], mail["From"] = subject, sender
-        mail.set_content("…")
-        made.add(mail)
-    made.close()
-    return path
-
-
-def test_unsubscribing_by_mail_needs_the_token(harness: DeliveryHarness, tmp_path: Path) -> None:
-    """Anybody can write a sender's address: with a secret only the token counts, and the rest is told."""
-    harness.plan(A, "b@test.example", "c@test.example")
-    signed = SignedTokens(SECRET)
-    path = box(
-        tmp_path / "box",
-        (f"unsubscribe {signed.create('unsubscribe', 1)}", "someone@else.example"),
-        (f"Re: UNSUBSCRIBE {signed.create('unsubscribe', 1)}", A),
-        ("unsubscribe", "b@test.example"),
-        ("unsubscribe forged.token", "c@test.example"),
-        ("holiday pictures", "c@test.example"),
-    )
-    done = subscriber_files.read_unsubscribes(path, harness.subscribers, signed)
-    assert done.changed == 1
-    assert [where for where, _ in done.skipped] == ["mail 3", "mail 4", "mail 5"]
-    assert "subscribers remove b@test.example" in done.skipped[0][1]
-    assert [s.state for s in harness.subscribers.all()] == ["unsubscribed", "confirmed", "confirmed"]
-
-
-def test_without_a_secret_the_sender_must_do(harness: DeliveryHarness, tmp_path: Path) -> None:
-    """There are no tokens then; unknown senders are told."""
-    harness.plan(A)
-    path = box(tmp_path / "box", ("unsubscribe", f"Ana <{A}>"), ("unsubscribe", "who@else.example"))
-    done = subscriber_files.read_unsubscribes(path, harness.subscribers, None)
-    assert (done.changed, len(done.skipped)) == (1, 1)
-    with pytest.raises(FeedError, match="no such mailbox"):
-        subscriber_files.read_unsubscribes(tmp_path / "none", harness.subscribers, None)
 
 
 # --- files of an earlier version ---

@@ -71,6 +71,7 @@ def test_preferences_are_changed_and_cleared(
         "exclude": ["medical", "cs.CV"],
         "authors": ["Jane Doe"],
         "max_items": 5,
+        "language": "",
     }
     assert ">\nmedical\ncs.CV</textarea>" in saved.text
     pages.post(path, data={"action": "save", "frequency": "weekly"})
@@ -263,3 +264,26 @@ def test_what_is_typed_never_becomes_markup(
     searches = [search("xyzzy"), search("a"), search("")]
     for text in texts[::5]:
         assert search(text) in searches, text
+
+
+# --- translation ---
+
+
+def test_a_language_can_be_chosen_where_a_model_translates(
+    pages: TestClient, digest: DigestService, ana: Subscriber, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 'name="language"' not in pages.get(path).text  # no model, nothing to choose
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    with PaperAgent() as agent, client(agent) as http:
+        assert '<option value="pt-BR">Portuguese (Brazil)</option>' in http.get(path).text
+        fields = {"interests": "graphs", "frequency": "monthly", "language": "DE-at", "action": "save"}
+        saved = http.post(path, data=fields, follow_redirects=True).text
+        assert '<option value="de-AT" selected>German (Austria)</option>' in saved
+        wrong = http.post(path, data={**fields, "language": "klingon"})
+        assert wrong.status_code == 422
+        assert "Klingon is not a language tag" in wrong.text
+    subscriber = digest.subscribers.get(ana.id)
+    assert (subscriber.preferences.language, subscriber.frequency) == ("de-AT", "monthly")
+    assert pages.get(f"{path}/data.json").json()["subscriber"]["language"] == "de-AT"
+    # Saving without a model keeps the choice, because the field is shown to who has made one.
+    assert 'value="de-AT" selected' in pages.get(path).text

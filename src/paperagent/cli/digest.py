@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.cli.digest_send import list_issues, no_check_option, send, send_due
+from paperagent.cli.digest_inbox import inbox, read_inbox
+from paperagent.cli.digest_send import list_issues, no_check_option, send, send_due, warn_without_unsubscribe
 from paperagent.cli.options import (
     MAX_COST_USD,
     CommandGroup,
@@ -48,6 +49,7 @@ def digest() -> None:
 
 digest.add_command(send)
 digest.add_command(list_issues)
+digest.add_command(inbox)
 
 
 @digest.command()
@@ -82,6 +84,7 @@ def build(session: Session, /, **options: Any) -> None:
     with open_digest(session) as service, service.lock(), progress_bar() as progress:
         period = chosen or service.current_period(options["only"])
         report = service.build(period, progress=progress, **options)
+        warn_without_unsubscribe(service, report.built)
     _show_build_report(report)
     _raise_for_failed_issues([report])
 
@@ -155,15 +158,18 @@ def run(session: Session, *, outbox: Path | None, check: bool) -> None:
 
     Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
     get yesterday, monthly subscribers get the last complete month. Running it again is safe: nothing is built
-    or sent twice.
+    or sent twice. If PAPERAGENT_IMAP_URL is set, the mailbox is read first, as by 'digest inbox'.
     """
     with open_digest(session) as service, service.lock():
         reports = []
+        inbox_error = read_inbox(service)
         for period in service.current_periods():
             reports.append(service.build(period))
             _show_build_report(reports[-1])
         send_due(service, check=check, outbox=outbox)  # a failed issue does not hold up the others
     _raise_for_failed_issues(reports)
+    if inbox_error is not None:
+        raise inbox_error
 
 
 @digest.command()

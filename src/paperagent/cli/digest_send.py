@@ -57,6 +57,7 @@ def send(session: Session, /, **options: Any) -> None:
         if dry_run:
             options.pop("resend_unknown")
             report, folder = service.dry_run(options.pop("outbox"), period=period, **options)
+            warn_without_unsubscribe(service, report.counts.total())
             show_text(f"{counted(report.counts.total(), 'message')} written to {folder}", plain=True)
             return
         with service.lock():
@@ -72,6 +73,7 @@ def send_due(service: DigestService, *, check: bool, **options: Any) -> None:
     show(_send_blocks(report, options.get("outbox") or service.mailer.outbox))
     for email, state, reason in report.problems:
         warn(f"{email}: {state}: {reason}")
+    warn_without_unsubscribe(service, report.counts["written"] + report.counts["exported"])
     if report.counts["sent"] and service.mailer.lacks_one_click:
         warn(
             "messages have no one-click unsubscribe link, which Gmail and Yahoo require; "
@@ -81,6 +83,14 @@ def send_due(service: DigestService, *, check: bool, **options: Any) -> None:
         messages = counted(report.recovered, "message")
         warn(f"{messages} marked unknown: an earlier run ended during the transfer")
     service.raise_for_failed_deliveries(options.get("period"), stopped=report.stopped)
+
+
+def warn_without_unsubscribe(service: DigestService, messages: int) -> None:
+    """Warn if there are messages that contain no way to unsubscribe."""
+    from paperagent.digest.mailer import LACKS_UNSUBSCRIBE
+
+    if messages and service.mailer.lacks_unsubscribe:
+        warn(LACKS_UNSUBSCRIBE)
 
 
 def _check_page(service: DigestService) -> None:

@@ -56,28 +56,19 @@ def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -
             raise click.UsageError("--endpoint and --repair: cannot be combined; use one of them")
         _check_endpoint(ctx.obj, as_json=as_json)
         return
+    from paperagent.factory.digest import mail_problems
+
     with ctx.obj.agent() as agent:
         health = agent.doctor(repair=repair)
         warn_about_shutdown(agent.settings)
-        _warn_about_page(agent.settings)
+        for problem in mail_problems(agent.settings):
+            warn(problem)
     if as_json:
         show_json(dataclasses.asdict(health))
     else:
         show(_health_blocks(health))
     if not health.ok:
         ctx.exit(LIBRARY_FAILED)
-
-
-def _warn_about_page(settings: Settings) -> None:
-    """Warn if the links in the digest's emails do not work."""
-    if settings.public_url is None or settings.secret is None:
-        return
-    from paperagent.digest.delivery.page_check import page_problem
-    from paperagent.digest.links import SignedTokens
-
-    problem = page_problem(settings.public_url, SignedTokens(settings.secret.get_secret_value()))
-    if problem:
-        warn(problem)
 
 
 def _health_blocks(health: Health) -> Iterator[Block]:

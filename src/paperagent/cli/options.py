@@ -373,7 +373,8 @@ def pop_preferences(options: dict[str, Any]) -> Preferences:
     """Remove the options of `preference_options` from ``options`` and return them."""
     from paperagent.digest.preferences import LISTS, Preferences
 
-    return Preferences.validated(**{name: options.pop(name) for name in (*LISTS, "max_items")})
+    names = (*LISTS, "max_items", "language")
+    return Preferences.validated(**{name: options.pop(name) for name in names if name in options})
 
 
 def pop_period(options: dict[str, Any]) -> Period | None:

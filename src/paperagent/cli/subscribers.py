@@ -56,6 +56,12 @@ def subscribers() -> None:
     help="How often to send an issue (default: weekly, or unchanged).",
 )
 @click.option(
+    "--language",
+    type=TextParam(),
+    metavar="TAG",
+    help="Also translate each sentence, such as to de or pt-BR; needs a model. en: English only.",
+)
+@click.option(
     "--confirmed", is_flag=True, help="Consent has already been given; send no confirmation message."
 )
 @click.option("--resubscribe", is_flag=True, help="Allow an unsubscribed address that asked to come back.")
@@ -166,6 +172,7 @@ def _wishes(subscriber: Subscriber) -> str:
         *(f"by {author}" for author in preferences.authors),
         *(f"in {category}" for category in preferences.categories),
         *(f"not {phrase}" for phrase in preferences.exclude),
+        *([f"with {preferences.translation.name}"] if preferences.translation else []),
     ]
     papers = counted(preferences.item_limit, "paper")
     return f"{subscriber.frequency}, at most {papers}: {'; '.join(parts) or 'anything'}"
@@ -239,9 +246,10 @@ def import_csv(session: Session, *, file: Path, confirmed: bool, replace: bool, 
     """Add subscribers from a CSV file.
 
     Reads the files of 'subscribers export', listmonk, Mailchimp and spreadsheets. Columns: email, interests,
-    questions, categories, exclude, authors, frequency, max_items, status. Only email is required. Separate
-    several interests with semicolons. Addresses that are unsubscribed, bounced or blocked in the file are
-    never mailed from here. No email is sent; to send confirmation messages, run 'subscribers confirm --ask'.
+    questions, categories, exclude, authors, frequency, max_items, language, status. Only email is required.
+    Separate several interests with semicolons. Addresses that are unsubscribed, bounced or blocked in the
+    file are never mailed from here. No email is sent; to send confirmation messages, run 'subscribers confirm
+    --ask'.
     """
     from paperagent.digest import subscriber_files
     from paperagent.errors import FeedError, visible
@@ -324,12 +332,12 @@ def rate(session: Session, *, email: str, paper_id: str, rating: Literal["more",
 def import_unsubscribes(session: Session, *, mbox: Path) -> None:
     """Unsubscribe everyone who asked by email.
 
-    MBOX is a mailbox file in mbox format.
+    MBOX is a mailbox file in mbox format. 'paperagent digest inbox' reads a mailbox on a server.
     """
-    from paperagent.digest import subscriber_files
+    from paperagent.digest import incoming_mail
 
     with open_digest(session) as service:
-        report = subscriber_files.read_unsubscribes(mbox, service.subscribers, service.mailer.tokens)
-    for message, reason in report.skipped:
+        report = incoming_mail.read_unsubscribes(mbox, service.mail_reader)
+    for message, reason in report.problems:
         warn(f"{message}: {reason}")
-    show_text(f"{report.changed:,} unsubscribed, {len(report.skipped):,} skipped")
+    show_text(f"{report.counts['unsubscribed']:,} unsubscribed, {report.skipped:,} skipped")

@@ -161,6 +161,11 @@ class Settings(BaseSettings):
     mail_from: Annotated[str | None, _parsed(values.mail_address)] = Field(
         None, description="sender of the digest: Name <name@example.org>"
     )
+    imap_url: Annotated[SecretStr | None, _parsed(values.imap_url)] = Field(
+        None,
+        description="mailbox of the sender, for unsubscribe requests and bounces: "
+        "imaps://USER:PASSWORD@HOST/INBOX (secret)",
+    )
     public_url: Annotated[str | None, _parsed(values.public_url)] = Field(
         None, description="public URL of the web page for subscribers, https://…"
     )

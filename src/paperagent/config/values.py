@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from paperagent.errors import visible
 
@@ -266,6 +266,18 @@ def smtp_url(value: str) -> str:
         raise ValueError("has no host; write smtp://USER:PASSWORD@HOST:587")
     if parts.username and not parts.password:
         raise ValueError("has a user but no password; write smtp://USER:PASSWORD@HOST:587")
+    return value.strip()
+
+
+def imap_url(value: str) -> str:
+    """Accept ``imap[s]://USER:PASSWORD@HOST[:PORT][/FOLDER]``."""
+    parts = _split(text(value))
+    if parts.scheme not in {"imap", "imaps"}:
+        raise ValueError("the scheme must be imap or imaps; write imaps://USER:PASSWORD@HOST/INBOX")
+    if not (parts.hostname and parts.username and parts.password):
+        raise ValueError("needs a user, a password and a host; write imaps://USER:PASSWORD@HOST/INBOX")
+    if not unquote(parts.path).isascii():
+        raise ValueError("the folder must be in ASCII (value hidden); use another folder, or its UTF-7 name")
     return value.strip()
 
 

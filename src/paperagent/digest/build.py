@@ -224,7 +224,7 @@ class IssueBuilder:
         if subscriber is not None:
             issue_id = NewIssue.id_for(self._period.name, subscriber_id)
             address = message.mailbox(subscriber.email).address
-            message_id = message.message_id(issue_id, address, self._domain)
+            message_id = message.message_id(issue_id, address, self._domain, key=self._links.message_key)
         return NewIssue(
             self._period,
             subscriber_id,

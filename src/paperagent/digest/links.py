@@ -7,6 +7,7 @@ purpose is useless for another. A token contains an id, never the address, becau
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -47,6 +48,8 @@ class SignedTokens:
                 f"PAPERAGENT_SECRET: is shorter than {MIN_SECRET_BYTES} bytes; "
                 "generate one: openssl rand -hex 32"
             )
+        self.message_key = hmac.digest(secrets[0].encode(), b"paperagent.message-id", "sha256")
+        """Makes Message-IDs unguessable."""
         self._serializers = {purpose: _serializer(secrets, purpose) for purpose in get_args(Purpose)}
 
     def create(self, purpose: Purpose, number: int, *values: str) -> str:
@@ -142,6 +145,11 @@ class LinkBuilder:
     tokens: SignedTokens | None = None
     reply_to: str | None = None
     """The address for unsubscribe mails."""
+
+    @property
+    def message_key(self) -> bytes:
+        """The key of Message-IDs; empty without a secret."""
+        return self.tokens.message_key if self.tokens else b""
 
     def links_for(self, subscriber_id: int | None) -> SubscriberLinks:
         """Return the links of a subscriber, or with None those of the general issue; always the same."""

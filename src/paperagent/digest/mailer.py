@@ -15,6 +15,7 @@ from paperagent.digest.render.renderer import (
     render_already_subscribed,
     render_confirmation,
     render_sign_in,
+    with_unsubscribe,
 )
 from paperagent.errors import ConfigError, MailError, visible
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SENDER = "Paper digest <digest@paperagent.example>"
 """The sender in the outbox if none is set; the address does not exist."""
+LACKS_UNSUBSCRIBE = (
+    "messages contain no way to unsubscribe; set PAPERAGENT_MAIL_FROM, or PAPERAGENT_PUBLIC_URL and "
+    "PAPERAGENT_SECRET"
+)
 
 
 class Mailer:
@@ -70,8 +75,11 @@ class Mailer:
     @cached_property
     def links(self) -> LinkBuilder:
         """Builds the links of mails."""
-        reply_to = message.mailbox(self._sender).address if self._sender else None
-        return LinkBuilder(self._public_url, self.tokens, reply_to)
+        contact = (self._contact or "").removeprefix("mailto:")
+        reply_to = self._sender or (contact if "@" in contact and "://" not in contact else None)
+        return LinkBuilder(
+            self._public_url, self.tokens, message.mailbox(reply_to).address if reply_to else None
+        )
 
     @cached_property
     def domain(self) -> str:
@@ -94,6 +102,12 @@ class Mailer:
     def lacks_one_click(self) -> bool:
         """Whether mails are sent through a server, but without a one-click unsubscribe link (RFC 8058)."""
         return self.has_server and not (self._public_url and self._secret)
+
+    @property
+    def lacks_unsubscribe(self) -> bool:
+        """Whether mails contain no way to unsubscribe, because neither a page nor an address is set."""
+        links = self.links
+        return links.reply_to is None and (links.public_url is None or links.tokens is None)
 
     def envelope_from(self, outbox: Path | None) -> str:
         """Return the sender's bare address.
@@ -129,20 +143,18 @@ class Mailer:
             InputError, MailError: the mail cannot be built.
         """
         links = self.links.links_for(delivery.subscriber_id)
-        raw = message.build_message(
-            Rendered(issue.subject, issue.preheader, issue.html, issue.text),
+        rendered = Rendered(issue.subject, issue.preheader, issue.html, issue.text)
+        return message.build_message(
+            with_unsubscribe(rendered, links),
             sender=self._sender or DEFAULT_SENDER,
             recipient=delivery.email,
             issue_id=issue.issue_id,
             date=issue.stored_at,
-            domain=delivery.message_id.strip("<>").rpartition("@")[2],
+            identity=delivery.message_id,
             unsubscribe_url=links.unsubscribe,
             mailto=links.mailto,
             smtputf8=True,  # a server without it rejects the address, and the ledger records that
         )
-        if f"\r\nMessage-ID: {delivery.message_id}\r\n".encode() not in raw:
-            raise MailError("mail: withheld: its Message-ID differs from the one in the ledger")
-        return raw
 
     def send_confirmation(
         self, email: str, at: dt.datetime, *, token: str, frequency: str, returning: bool = False

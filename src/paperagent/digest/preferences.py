@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from paperagent.errors import InputError, visible
+from paperagent.text import languages
 from paperagent.text.author_names import name_words
+from paperagent.text.languages import Language
 from paperagent.text.sanitize import strip_controls
 from paperagent.text.terms import index_terms
 
@@ -46,6 +48,8 @@ class Preferences:
     abstract mentions one."""
     authors: tuple[str, ...] = ()
     """Authors whose papers are always selected, unless they are excluded."""
+    language: str = ""
+    """The BCP 47 tag of the language into which sentences are translated; empty or ``en`` for none."""
     liked: tuple[str, ...] = ()
     """Ids of papers that the subscriber wants more of, latest first."""
     disliked: tuple[str, ...] = ()
@@ -63,11 +67,13 @@ class Preferences:
         max_items: int | None = None,
         exclude: Iterable[str] = (),
         authors: Iterable[str] = (),
+        language: str | None = None,
     ) -> Self:
         """Return preferences with clean entries and without repeated ones.
 
         Raises:
-            InputError: too many entries, or one that is too long, empty, not a category, or not a full name.
+            InputError: too many entries, or one that is too long, empty, not a category, not a full name, or
+                not a language.
         """
         number = DEFAULT_ITEMS if max_items is None else max_items
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ITEMS:
@@ -79,6 +85,7 @@ class Preferences:
             max_items,
             _clean_entries("not", exclude),
             _clean_entries("author", authors),
+            languages.language(language).tag if language else "",
         )
         for category in preferences.categories:
             if not _CATEGORY.fullmatch(category):
@@ -102,7 +109,13 @@ class Preferences:
         values = json.loads(text)
         # Older files lack the newer lists.
         lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in LISTS}
-        return cls(**lists, max_items=values["max_items"])
+        return cls(**lists, max_items=values["max_items"], language=values.get("language", ""))
+
+    @property
+    def translation(self) -> Language | None:
+        """The language into which sentences are translated; None for English only."""
+        language = languages.language(self.language) if self.language else None
+        return None if language is None or language.is_english else language
 
     @property
     def item_limit(self) -> int:
@@ -124,7 +137,12 @@ class Preferences:
         for name in LISTS:
             old, new = getattr(self, name), getattr(other, name)
             lists[name] = (new or old) if replace_lists else _distinct(name, (*old, *new))
-        return replace(self, **lists, max_items=other.max_items or self.max_items)
+        return replace(
+            self,
+            **lists,
+            max_items=other.max_items or self.max_items,
+            language=other.language or self.language,
+        )
 
     def without(self, texts: Iterable[str]) -> Preferences:
         """Return these preferences without entries, whatever list they are in.
@@ -151,7 +169,8 @@ class Preferences:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values, without feedback."""
-        return {**{name: list(getattr(self, name)) for name in LISTS}, "max_items": self.item_limit}
+        lists = {name: list(getattr(self, name)) for name in LISTS}
+        return {**lists, "max_items": self.item_limit, "language": self.language}
 
 
 def _without(entries: tuple[str, ...], text: str) -> tuple[str, ...]:

@@ -125,23 +125,21 @@ def frequency_of(period: Period) -> Frequency | None:
 
 
 def choose_period(
-    week: str | None, month: str | None, since: dt.date | None, until: dt.date | None, *, today: dt.date
+    name: str | None, since: dt.date | None, until: dt.date | None, *, today: dt.date
 ) -> Period:
     """Return the period that the arguments name, or else the last full week.
 
     Raises:
         InputError: no such week or month, only one of ``since`` and ``until``, or several periods.
     """
-    if sum(value is not None for value in (week, month, since or until)) > 1:
-        raise InputError("digest: cannot combine week, month and since; give one of them")
-    if week is not None:
-        return parse_week(week)
-    if month is not None:
-        return parse_month(month)
+    if name is not None and (since or until):
+        raise InputError("digest: cannot combine a week with since or until; give one of them")
+    if name is not None:
+        return parse_month(name) if _MONTH.fullmatch(name.strip()) else parse_week(name)
     if since is None and until is None:
         return last_full_week(today)
     if since is None or until is None:
-        raise InputError("digest: give both since and until, or a week or month")
+        raise InputError("digest: give both since and until, or a week")
     return days_between(since, until)
 
 

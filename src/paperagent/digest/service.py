@@ -16,6 +16,7 @@ from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
 from paperagent.digest.feedback import Feedback, FeedbackKind
 from paperagent.digest.history import History, read_history
+from paperagent.digest.incoming_mail import IncomingReport, MailReader, read_inbox
 from paperagent.digest.preferences import FREQUENCIES, Preferences
 from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.schedule import frequency_of, last_full_period
@@ -25,6 +26,7 @@ from paperagent.types import AskMode, Mode, Progress, Usage
 
 if TYPE_CHECKING:
     from paperagent.digest.build import IssueBuilder
+    from paperagent.digest.delivery.inbox import Inbox
     from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.digest.issue import Period
     from paperagent.digest.mailer import Mailer
@@ -67,6 +69,7 @@ class DigestService:
         *,
         open_store: Callable[[], Store],
         open_builder: OpenBuilder,
+        inbox: Inbox | None = None,
         default_mode: AskMode = "extractive",
         include_empty: bool = False,
     ) -> None:
@@ -77,11 +80,13 @@ class DigestService:
             mailer: Composes and sends mails.
             open_store: Opens the library.
             open_builder: Opens what builds the issues of a period.
+            inbox: The mailbox of the sender's address, if it can be read.
             default_mode: The mode if a call names none.
             include_empty: Whether subscribers without papers get an issue that says so.
         """
         self.home = home
         self.mailer = mailer
+        self.inbox = inbox
         self._open_store = open_store
         self._open_builder = open_builder
         self._default_mode = default_mode
@@ -96,6 +101,11 @@ class DigestService:
 
     def __exit__(self, *_: object) -> None:
         self._database.close()
+
+    @property
+    def mail_reader(self) -> MailReader:
+        """Acts on mails that arrive at the sender's address."""
+        return MailReader(self.subscribers, self.ledger, self.mailer.tokens, clock=utc_now)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -182,6 +192,20 @@ class DigestService:
             )
         self.feedback.rate(subscriber.id, paper.paper_id, kind)
         return paper.title
+
+    def read_inbox(self, *, dry_run: bool = False) -> IncomingReport:
+        """Act on unsubscribe requests and bounces in the mailbox, or only return what would be done.
+
+        Raises:
+            ConfigError: no mailbox is set.
+            MailError: the mailbox cannot be read.
+        """
+        if self.inbox is None:
+            raise ConfigError(
+                "PAPERAGENT_IMAP_URL: not set; set the mailbox of PAPERAGENT_MAIL_FROM: "
+                "imaps://USER:PASSWORD@HOST/INBOX"
+            )
+        return read_inbox(self.inbox, self.mail_reader, utc_now(), dry_run=dry_run)
 
     # --- issues ---
 

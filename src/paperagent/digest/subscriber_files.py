@@ -1,4 +1,4 @@
-"""Import and export subscribers as CSV, and import unsubscribe mails from a mailbox file."""
+"""Import and export subscribers as CSV."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import codecs
 import csv
 import io
 import json
-import mailbox
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from email.header import decode_header, make_header
-from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +17,12 @@ from paperagent.digest.preferences import LISTS, Preferences
 from paperagent.errors import FeedError, InputError, display_path, visible
 
 if TYPE_CHECKING:
-    from paperagent.digest.links import SignedTokens
     from paperagent.digest.subscribers import Subscriber, Subscribers
 
-COLUMNS = ("email", *LISTS, "frequency", "max_items")
+COLUMNS = ("email", *LISTS, "frequency", "max_items", "language")
 MAX_BYTES = 20_000_000
 _SEPARATOR = ";"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_UNSUBSCRIBE_SUBJECT = re.compile(r"\s*(?:re:\s*)?unsubscribe(?:\s+(\S+))?\s*", re.IGNORECASE)
 _DELIMITERS = ",;\t"
 _COLUMN_NAMES = {
     "email": "email_address e_mail e_mail_address mail mail_address subscriber_email e_mail_adresse",
@@ -38,6 +33,7 @@ _COLUMN_NAMES = {
     "authors": "author",
     "frequency": "",
     "max_items": "",
+    "language": "",
     "status": "state subscription_status subscriber_status",
     "attributes": "attribs",
     "unsub_time": "unsubscribed_at unsubscribe_date",
@@ -192,7 +188,9 @@ def _import_row(
     lists = {name: _split_cell(cells.get(name, "")) or attributes.get(name, []) for name in LISTS}
     result = subscribers.add(
         cells["email"],
-        Preferences.validated(**lists, max_items=int(max_items) if max_items else None),
+        Preferences.validated(
+            **lists, max_items=int(max_items) if max_items else None, language=cells.get("language")
+        ),
         frequency=cells.get("frequency") or None,  # type: ignore[arg-type]  # checked there
         confirmed=options.confirmed and status not in _PENDING,
         replace_lists=options.replace_lists,
@@ -233,69 +231,11 @@ def write_csv(subscribers: Iterable[Subscriber]) -> str:
         preferences = subscriber.preferences
         lists = (getattr(preferences, name) for name in LISTS)
         cells = [subscriber.email, *(f"{_SEPARATOR} ".join(values) for values in lists)]
-        table.writerow([*map(_quote_formula, cells), subscriber.frequency, preferences.max_items or ""])
+        settings = (subscriber.frequency, preferences.max_items or "", preferences.language)
+        table.writerow([*map(_quote_formula, cells), *settings])
     return out.getvalue()
 
 
 def _quote_formula(cell: str) -> str:
     """Return a cell that spreadsheets do not run as a formula (OWASP: CSV injection)."""
     return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def read_unsubscribes(path: Path, subscribers: Subscribers, tokens: SignedTokens | None) -> ImportReport:
-    """Unsubscribe everyone who asked for it by mail; `ImportReport.changed` counts them.
-
-    The token in the subject identifies the subscriber. Without a secret there are no tokens, and the
-    sender's address is accepted instead. With one, a mail without a token is only reported, because
-    anybody can forge an address.
-
-    Args:
-        path: A mailbox file in mbox format.
-        subscribers: The subscribers.
-        tokens: Reads the tokens; None without a secret.
-
-    Raises:
-        FeedError: no such file.
-    """
-    if not path.is_file():
-        raise FeedError(f"{display_path(path)}: no such mailbox file; name one in mbox format")
-    report = ImportReport()
-    for number, (subject, sender) in enumerate(_mails(path), start=1):
-        match = _UNSUBSCRIBE_SUBJECT.fullmatch(subject)
-        if match is None:
-            report.skipped.append((f"mail {number}", "its subject does not say unsubscribe"))
-            continue
-        try:
-            report.changed += _unsubscribe(match[1], sender, subscribers, tokens)
-        except InputError as error:
-            report.skipped.append((f"mail {number}", str(error)))
-    return report
-
-
-def _mails(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the subject and the sender's address of each mail."""
-    box = mailbox.mbox(path, create=False)
-    try:
-        for message in box:
-            yield _decode_header(message["Subject"]), parseaddr(_decode_header(message["From"]))[1]
-    finally:
-        box.close()
-
-
-def _decode_header(header: object) -> str:
-    try:
-        text = str(make_header(decode_header(str(header or ""))))
-    except (ValueError, LookupError, UnicodeError):
-        return ""
-    return " ".join(text.split())
-
-
-def _unsubscribe(
-    token: str | None, sender: str, subscribers: Subscribers, tokens: SignedTokens | None
-) -> bool:
-    if tokens is None:
-        return subscribers.unsubscribe(subscribers.find(sender).id)
-    if token is None:
-        address = visible(sender, limit=80)
-        raise InputError(f"from {address} without a token; if it is genuine: 'subscribers remove {address}'")
-    return subscribers.unsubscribe(tokens.read("unsubscribe", token)[0])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from paperagent.answering.pipeline import Pipeline
     from paperagent.config import Settings
     from paperagent.digest.build import IssueBuilder
+    from paperagent.digest.delivery.inbox import Inbox
     from paperagent.digest.issue import Period
     from paperagent.digest.mailer import Mailer
     from paperagent.digest.overview import SummaryLLM
@@ -94,6 +95,7 @@ def digest_service(settings: Settings) -> DigestService:
         mailer,
         open_store=partial(open_store, settings),
         open_builder=partial(_open_builder, settings, mailer),
+        inbox=_inbox(settings),
         default_mode=settings.answer_mode,
         include_empty=settings.digest_empty,
     )
@@ -111,6 +113,25 @@ def daily_subscribers(settings: Settings) -> int:
         return 0
     with digest_service(settings) as service:
         return len(service.subscribers.all(state="confirmed", frequency="daily"))
+
+
+def mail_problems(settings: Settings) -> list[str]:
+    """Return what is wrong with the digest's mails, each with its fix."""
+    from paperagent.digest.database import FILE_NAME
+    from paperagent.digest.delivery.page_check import page_problem
+    from paperagent.digest.mailer import LACKS_UNSUBSCRIBE
+
+    mailer = _mailer(settings, settings.home)
+    problems = [page_problem(settings.public_url, mailer.tokens)]
+    if mailer.lacks_unsubscribe and (settings.home / FILE_NAME).exists():
+        problems.append(f"digest: {LACKS_UNSUBSCRIBE}")
+    return [problem for problem in problems if problem]
+
+
+def _inbox(settings: Settings) -> Inbox | None:
+    from paperagent.digest.delivery.inbox import Inbox
+
+    return None if settings.imap_url is None else Inbox(settings.imap_url.get_secret_value())
 
 
 def _mailer(settings: Settings, outbox: Path) -> Mailer:

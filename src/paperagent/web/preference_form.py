@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
 from paperagent.errors import InputError, visible
+from paperagent.text.languages import SUGGESTED, Language, language
 from paperagent.types import in_category
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ MAX_NAMED = 10
 """Categories that a message names."""
 LINE_FIELDS = ("interests", "questions", "exclude", "authors")
 """The lists that are entered one entry per line."""
-FIELDS = ("email", *LINE_FIELDS, "categories", "frequency", "max_items")
+FIELDS = ("email", *LINE_FIELDS, "categories", "frequency", "max_items", "language")
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class PreferenceForm:
                 "categories": " ".join(preferences.categories),
                 "frequency": frequency,
                 "max_items": str(preferences.item_limit),
+                "language": preferences.language,
             }
         )
 
@@ -71,9 +73,18 @@ class PreferenceForm:
         if library_categories is not None and "categories" not in self.errors:
             self._check_categories(lists["categories"], library_categories)
         self.check("max_items", lambda: Preferences.validated(max_items=items))
-        if self.errors.keys() & {*lists, "max_items"}:
+        tag = values["language"].strip()
+        self.check("language", lambda: Preferences.validated(language=tag))
+        if self.errors.keys() & {*lists, "max_items", "language"}:
             return Preferences()
-        return Preferences.validated(**lists, max_items=items)
+        return Preferences.validated(**lists, max_items=items, language=tag)
+
+    @property
+    def languages(self) -> list[Language]:
+        """The languages to choose from, by name; among them the one that is chosen."""
+        chosen = self.values["language"].strip()
+        tags = {*SUGGESTED, *([chosen] if chosen and "language" not in self.errors else [])}
+        return sorted(map(language, tags), key=lambda option: option.name)
 
     def _check_categories(self, chosen: Collection[str], existing: Collection[str]) -> None:
         """Refuse categories without papers, because the digest would stay empty."""

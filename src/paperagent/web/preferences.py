@@ -164,6 +164,7 @@ def _preferences_page(
         state=subscriber.state,
         form=form,
         categories=site.categories(),
+        translates=site.settings.answer_mode == "llm",
         changed="saved" in request.query_params,
         ratings=[(rating, papers.get(rating.paper_id)) for rating in ratings[:MAX_RATINGS_SHOWN]],
         hidden=max(0, len(ratings) - MAX_RATINGS_SHOWN),

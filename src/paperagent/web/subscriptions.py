@@ -91,6 +91,7 @@ def _form_page(
         status=status,
         form=form,
         categories=site.categories(),
+        translates=site.settings.answer_mode == "llm",
         opened=opened,
         issue=issue,
     )

@@ -19,6 +19,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from paperagent.digest.database import DigestDatabase, format_timestamp, parse_timestamp, record_event
@@ -37,9 +38,16 @@ DeliveryState = Literal[
     "skipped", "unknown",
 ]  # fmt: skip
 DELIVERY_STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
+BounceKind = Literal["bounced", "suspended", "ignored"]
+"""``ignored``: the bounce was recorded before."""
+_MAY_BOUNCE: frozenset[str] = frozenset({"sent", "exported", "unknown", "bounced"})
 MAX_ISSUE_AGE = dt.timedelta(days=3)
 """Older issues are sent only if forced: old news is worse than none."""
 _MAX_REPLY_LENGTH = 300
+_SELECT_BOUNCED = """
+  SELECT d.issue_id, d.subscriber_id, d.state, s.key, s.email
+  FROM delivery d JOIN subscriber s ON s.id = d.subscriber_id WHERE d.message_id = ?
+"""
 _SELECT_DELIVERIES = """
   SELECT d.issue_id, d.subscriber_id, coalesce(s.email, ''), d.message_id, d.state, d.attempts,
          i.frozen_at, d.code, d.reply, d.next_at
@@ -279,6 +287,68 @@ class Ledger:
             detail = f"{outcome.code or ''} {reply}".strip()
             record_event(db, outcome.state, at, issue=key[0], subscriber=key[1], detail=detail)
             return _claim(db, claim_next, at) if claim_next else None
+
+    def record_bounce(
+        self,
+        message_ids: Iterable[str],
+        keys: frozenset[str],
+        status: str,
+        at: dt.datetime,
+        *,
+        dry_run: bool = False,
+    ) -> tuple[BounceKind, str] | None:
+        """Record that a message came back, and suspend the subscriber after the second in a row.
+
+        Args:
+            message_ids: The Message-IDs that the bounce returned.
+            keys: The keys of the addresses that failed (`MailAddress.key`).
+            status: The enhanced status code.
+            at: The time.
+            dry_run: Whether to change nothing.
+
+        Returns:
+            What came of it, and the subscriber's address; None if no such message was sent to one of the
+            addresses.
+        """
+        with self._db.writing() as db:
+            for message_id in message_ids:
+                row = db.execute(_SELECT_BOUNCED, (message_id,)).fetchone()
+                if row is None or row[3] not in keys or row[2] not in _MAY_BOUNCE:
+                    continue
+                if row[2] == "bounced":
+                    return "ignored", row[4]
+                return self._bounced(db, (row[0], row[1]), status, at, dry_run=dry_run), row[4]
+        return None
+
+    def _bounced(
+        self, db: sqlite3.Connection, key: tuple[str, int], status: str, at: dt.datetime, *, dry_run: bool
+    ) -> BounceKind:
+        states = dict(
+            db.execute(
+                "SELECT i.id, d.state FROM delivery d JOIN issue i ON i.id = d.issue_id "
+                "JOIN subscriber s ON s.id = d.subscriber_id "
+                "WHERE s.id = ? AND (d.state IN ('sent', 'bounced') OR i.id = ?) "
+                "AND i.frozen_at >= coalesce(s.confirmed_at, '') ORDER BY i.frozen_at, i.id",
+                (key[1], key[0]),
+            ).fetchall()
+        )
+        states[key[0]] = "bounced"
+        twice = any(first == second == "bounced" for first, second in pairwise(states.values()))
+        if dry_run:
+            return "suspended" if twice else "bounced"
+        reply = f"bounced with status {status}"
+        db.execute(
+            "UPDATE delivery SET state = 'bounced', reply = ?, updated_at = ? "
+            "WHERE issue_id = ? AND subscriber_id = ?",
+            (reply, format_timestamp(at), *key),
+        )
+        db.execute("DELETE FROM shown WHERE issue_id = ? AND subscriber_id = ?", key)
+        record_event(db, "bounced", at, issue=key[0], subscriber=key[1], detail=reply)
+        if not twice:
+            return "bounced"
+        db.execute("UPDATE subscriber SET state = 'bounced' WHERE id = ? AND state = 'confirmed'", key[1:])
+        record_event(db, "suspended", at, subscriber=key[1], detail="two bounces in a row")
+        return "suspended"
 
     # --- summaries ---
 

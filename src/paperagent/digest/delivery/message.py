@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import datetime as dt
 import hashlib
+import hmac
 import re
 from dataclasses import dataclass
 from email.header import Header
@@ -123,9 +124,13 @@ def header_text(text: str, limit: int = MAX_SUBJECT) -> str:
     return formatting.cut(re.sub(r"=(?=\?)", "= ", formatting.one_line(text)), limit)
 
 
-def message_id(issue_id: str, recipient: str, domain: str) -> str:
-    """Return the Message-ID of a subscriber's issue: always the same, and under 78 characters."""
-    digest = hashlib.sha256(f"{issue_id}\0{recipient.lower()}".encode("utf-8", "replace")).hexdigest()[:16]
+def message_id(issue_id: str, recipient: str, domain: str, *, key: bytes = b"") -> str:
+    """Return the Message-ID of a subscriber's issue: always the same, and under 78 characters.
+
+    Nobody without ``key`` can guess it, so a bounce that contains it is genuine.
+    """
+    data = f"{issue_id}\0{recipient.lower()}".encode("utf-8", "replace")
+    digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:16]
     issue = re.sub(r"[^A-Za-z0-9-]+", "-", issue_id).strip("-")
     room = MAX_MESSAGE_ID - len(f"<.{digest}@{domain}>")
     return (
@@ -142,7 +147,7 @@ def build_message(
     recipient: str,
     issue_id: str,
     date: dt.datetime,
-    domain: str | None = None,
+    identity: str | None = None,
     unsubscribe_url: str | None = None,
     mailto: str | None = None,
     smtputf8: bool = False,
@@ -156,7 +161,7 @@ def build_message(
         recipient: The ``To`` address.
         issue_id: The issue, for Message-ID and Feedback-ID.
         date: The date in the header.
-        domain: The domain of list and Message-ID; the sender's if None.
+        identity: The Message-ID, whose domain is that of the list; None to make one from the issue.
         unsubscribe_url: The address that unsubscribes.
         mailto: A ``mailto:`` link that unsubscribes.
         smtputf8: Whether the server accepts non-ASCII addresses.
@@ -173,8 +178,8 @@ def build_message(
             f"address: {visible(to.address, limit=80)}: not ASCII, and the server does not support SMTPUTF8; "
             "use another address"
         )
-    domain = domain or author.domain
-    identity = message_id(issue_id, to.address, domain)
+    identity = identity or message_id(issue_id, to.address, author.domain)
+    domain = identity.strip("<>").rpartition("@")[2]
     headers = {
         "From": _format_mailbox(author),
         "To": _format_mailbox(Mailbox(to.address)),

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,24 @@ def render_issue(
         notes.append(f"the HTML has {size:,} bytes, over {WARN_BYTES:,}")
     text = fill_template("issue.txt.j2", theme_dir, issue=view)
     return Rendered(view.subject, view.preheader, html, _collapse_blank_lines(text), tuple(notes))
+
+
+def with_unsubscribe(rendered: Rendered, links: SubscriberLinks) -> Rendered:
+    """Return a mail whose text and HTML each contain a way to unsubscribe, as far as there is one.
+
+    A custom template may leave it out, and the settings may have changed since the issue was built.
+    """
+    ways = [way for way in (links.unsubscribe, links.mailto) if way]
+    if not ways:
+        return rendered
+    text, html, address = rendered.text, rendered.html, escape(ways[0])
+    if not any(way in text for way in ways):
+        text = f"{text.rstrip()}\n\nUnsubscribe: {ways[0]}\n"
+    if not any(way in html or escape(way) in html for way in ways):
+        body, end, after = html.rpartition("</body>")
+        line = f'<p><a href="{address}">Unsubscribe</a></p>\n'
+        html = f"{body}{line}{end}{after}" if end else html + line
+    return replace(rendered, text=text, html=html)
 
 
 def _collapse_blank_lines(text: str) -> str:

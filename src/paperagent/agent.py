@@ -135,7 +135,11 @@ class PaperAgent:
 
         share = arguments.shard(shard)
         options = IngestOptions(
-            arguments.today(), arguments.day(date, "date"), share, restart=restart, progress=progress
+            self._today(),
+            arguments.day(date, "date"),
+            share,
+            restart=restart,
+            progress=progress,
         )
         feeds = list(arguments.sources(sources))
         runner = IngestRunner(
@@ -225,6 +229,9 @@ class PaperAgent:
         pending = int(store.status()["vectors"]["pending"])
         return IngestReport(papers=store.count(), embedded=added, pending=pending, notes=notes)
 
+    def _today(self) -> dt.date:
+        return arguments.today(self.settings.zone)
+
     def follow(self, source: str) -> bool:
         """Add a feed to the list that `ingest_followed` reads.
 
@@ -236,7 +243,7 @@ class PaperAgent:
         """
         from paperagent.library import followed_feeds
 
-        return followed_feeds.follow(self._open_store(create=True), source, today=arguments.today())
+        return followed_feeds.follow(self._open_store(create=True), source, today=self._today())
 
     def unfollow(self, source: str) -> bool:
         """Remove a feed from the list of followed feeds; its papers stay in the library.
@@ -292,10 +299,10 @@ class PaperAgent:
             report = self.ingest(sources, progress=progress, vectors=vectors, restart=restart)
         except (FeedError, InputError) as error:
             if error.report is not None and not config:
-                followed_feeds.record_run(self._open_store(), error.report, today=arguments.today())
+                followed_feeds.record_run(self._open_store(), error.report, today=self._today())
             raise
         if not config:
-            followed_feeds.record_run(self._open_store(), report, today=arguments.today())
+            followed_feeds.record_run(self._open_store(), report, today=self._today())
         return report
 
     # --- searching and asking ---
@@ -462,7 +469,7 @@ class PaperAgent:
 
         if not isinstance(question, str):
             return None
-        intent = classify(question, has_history=bool(history), today=arguments.today())
+        intent = classify(question, has_history=bool(history), today=self._today())
         if intent is None:
             return None
         has_words = any(map(str.isalnum, question))
@@ -636,7 +643,7 @@ class PaperAgent:
         arguments.check_llm_options(model, None, max_cost, None)
         with_model = self._effective_mode(arguments.answer_mode(mode)) == "llm"
         first, last = arguments.day(since, "since"), arguments.day(until, "until")
-        period = choose_period(week, first, last, today=arguments.today())
+        period = choose_period(week, first, last, today=self._today())
         lists: dict[str, Iterable[str]] = {
             "interests": interests,
             "questions": questions,

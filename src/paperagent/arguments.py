@@ -270,7 +270,7 @@ def filters(
     first, last = day(since, "since"), day(until, "until")
     if first and last and first > last:
         raise InputError(f"since: {first} is after until {last}; the range is empty")
-    if first and first > today() + dt.timedelta(days=1):
+    if first and first > today(dt.UTC) + dt.timedelta(days=1):  # east of UTC, tomorrow may have begun
         raise InputError(f"since: {first} is in the future; nothing can match")
     return Filters(first, last, category, source, author, _excluded(exclude))
 
@@ -346,6 +346,6 @@ def judge(judge: JudgeWhen | bool | None) -> JudgeWhen | None:  # noqa: FBT001 -
     raise InputError(f"judge: must be auto, always or never, got {visible(str(judge), limit=40)}")
 
 
-def today() -> dt.date:
-    """Return the current day in UTC."""
-    return dt.datetime.now(dt.UTC).date()
+def today(zone: dt.tzinfo | None = None) -> dt.date:
+    """Return the current day in a time zone; None stands for the system's."""
+    return dt.datetime.now(dt.UTC).astimezone(zone).date()

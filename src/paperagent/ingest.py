@@ -37,7 +37,7 @@ class IngestOptions:
     """How feeds are read."""
 
     today: dt.date
-    """The current day, UTC; the ``first_seen`` of new papers."""
+    """The current day; the ``first_seen`` of new papers."""
     date: dt.date | None = None
     """The day on which a feed without dates listed its papers."""
     shard: Shard | None = None

@@ -234,7 +234,7 @@ def test_days_that_may_be_the_wrong_ones_are_told(run: Run, monkeypatch: pytest.
         "digest", "build", "--week", "2026-W20"
     )
     friday = dt.datetime(2026, 6, 26, 12, tzinfo=dt.UTC)
-    monkeypatch.setattr("paperagent.digest.database.utc_now", lambda: friday)
+    monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: friday)
     assert "2026-W26 is not over" in run("digest", "build", *WEEK)
     assert "warning" not in run("digest", "build", *WEEK)
 

@@ -58,7 +58,7 @@ def search(session: Session, /, query: tuple[str, ...], **options: Any) -> None:
     """List the papers that match QUERY, best first."""
     from paperagent.layout import Block, hit_blocks
 
-    filters = pop_filters(options)
+    filters = pop_filters(options, today=session.today)
     text = argument_text(query, "QUERY")
     with session.agent(top_k=options["top_k"]) as agent:
         hits = agent.search(text, k=agent.settings.top_k, **filters)
@@ -84,7 +84,7 @@ def ask(ctx: click.Context, /, question: tuple[str, ...], **options: Any) -> Non
     """
     from paperagent.layout import answer_blocks
 
-    filters = pop_filters(options)
+    filters = pop_filters(options, today=ctx.obj.today)
     text = argument_text(question, "QUESTION")
     arguments = {"k": options["top_k"], "effort": options["effort"], **filters, **fallback_options(options)}
     streams = sys.stdout.isatty() and not options["as_json"]
@@ -298,7 +298,7 @@ def summarize(session: Session, /, query: tuple[str, ...], **options: Any) -> No
     """
     from paperagent.layout import answer_blocks
 
-    filters = pop_filters(options)
+    filters = pop_filters(options, today=session.today)
     ids = options["ids"]
     if ids is not None and (query or any(filters.values())):
         raise click.UsageError("--ids and QUERY or filters: cannot be combined; use one of them")

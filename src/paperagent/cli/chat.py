@@ -51,7 +51,7 @@ def chat(ctx: click.Context, /, **options: Any) -> None:
 
     if sys.stdin is None:
         raise InputError("standard input: is closed; run chat on a terminal, or pipe questions to it")
-    filters = pop_filters(options)
+    filters = pop_filters(options, today=ctx.obj.today)
     arguments = {"k": options["top_k"], "effort": options["effort"], **filters, **fallback_options(options)}
     with ctx.obj.agent(**settings_from(options)) as agent:
         warn_about_unused_options(agent.settings, options)

@@ -85,7 +85,7 @@ def build(session: Session, /, **options: Any) -> None:
         period = chosen or service.current_period(options["only"])
         report = service.build(period, progress=progress, **options)
         warn_without_unsubscribe(service, report.built)
-    _show_build_report(report)
+    _show_build_report(report, today=service.today())
     _raise_for_failed_issues([report])
 
 
@@ -97,9 +97,7 @@ def _estimate_text(usage: Usage) -> str:
     return f"at most {counted(usage.calls, 'model call')}, {tokens}, {cost}, excluding standing questions"
 
 
-def _show_build_report(report: BuildReport) -> None:
-    from paperagent.digest.database import utc_now
-
+def _show_build_report(report: BuildReport, *, today: dt.date) -> None:
     for note, count in report.notes.items():
         warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
     for subscriber, reason in report.failed:
@@ -110,7 +108,7 @@ def _show_build_report(report: BuildReport) -> None:
             f"the library has no papers from {period.since} to {period.until}; "
             "run 'paperagent ingest', or choose other days with --week"
         )
-    elif report.built and period.until >= utc_now().date():
+    elif report.built and period.until >= today:
         warn(f"{period.name} is not over yet: papers that arrive later are not added to its issues")
     show(_build_blocks(report))
 
@@ -165,7 +163,7 @@ def run(session: Session, *, outbox: Path | None, check: bool) -> None:
         inbox_error = read_inbox(service)
         for period in service.current_periods():
             reports.append(service.build(period))
-            _show_build_report(reports[-1])
+            _show_build_report(reports[-1], today=service.today())
         send_due(service, check=check, outbox=outbox)  # a failed issue does not hold up the others
     _raise_for_failed_issues(reports)
     if inbox_error is not None:

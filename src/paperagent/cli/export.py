@@ -72,7 +72,7 @@ def export(session: Session, /, query: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("--format notes: needs a folder; give --out FOLDER")
     if options["subscriber"] and not options["issue"]:
         raise click.UsageError("--for: has no effect without --issue; give --issue PERIOD")
-    filters = pop_filters(options)
+    filters = pop_filters(options, today=session.today)
     if options["top_k"] and not query:
         raise click.UsageError("-k: applies only to a QUERY; give one, or leave -k out")
     ids = _selected_ids(session, query, options, filtered=any(filters.values()))

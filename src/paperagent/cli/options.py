@@ -233,20 +233,23 @@ def filter_options(command: Command) -> Command:
     return add_options(command, options)
 
 
-def pop_filters(options: dict[str, Any]) -> dict[str, Any]:
+def pop_filters(options: dict[str, Any], *, today: Callable[[], dt.date]) -> dict[str, Any]:
     """Remove the options of `filter_options` from ``options`` and return them as `PaperAgent` takes them.
+
+    Args:
+        options: The options of a command.
+        today: Returns the current day, for --days.
 
     Raises:
         click.UsageError: The dates contradict each other or lie in the future.
     """
     since, until, days = options.pop("since"), options.pop("until"), options.pop("days")
-    today = dt.datetime.now(dt.UTC).date()
     if days is not None:
         if since is not None:
             raise click.UsageError("--days and --since: cannot be combined; use one of them")
-        since = today - dt.timedelta(days=days)
+        since = today() - dt.timedelta(days=days)
     # East of UTC the next day may have begun already.
-    if since is not None and since > today + dt.timedelta(days=1):
+    if since is not None and since > dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1):
         raise click.UsageError(f"--since: date is in the future, nothing can match: {since}; use a past date")
     if since is not None and until is not None and since > until:
         raise click.UsageError(f"--since and --until: empty date range: {since} is after {until}; swap them")

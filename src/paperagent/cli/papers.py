@@ -71,7 +71,7 @@ def list_command(session: Session, /, **options: Any) -> None:
     """List the papers that match the filters, newest first, and their number."""
     from paperagent.layout import Block, counted, paper_item_blocks
 
-    filters, limit = pop_filters(options), options["limit"]
+    filters, limit = pop_filters(options, today=session.today), options["limit"]
     with session.agent() as agent:
         papers = agent.list(sort=options["sort"], limit=limit, **filters)
         total = agent.count(**filters)
@@ -100,7 +100,7 @@ def related(session: Session, /, paper_id: str, **options: Any) -> None:
     """List the papers most similar to the paper with this ID, which may be abbreviated as for 'show'."""
     from paperagent.layout import Block, hit_blocks
 
-    filters = pop_filters(options)
+    filters = pop_filters(options, today=session.today)
     with session.agent() as agent:
         hits = agent.related(paper_id, k=options["k"], **filters)
     if options["as_json"]:

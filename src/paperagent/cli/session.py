@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from paperagent.agent import PaperAgent
     from paperagent.config import Settings
     from paperagent.evals.report.tables import Table
@@ -47,6 +49,16 @@ class Session:
         for warning in settings.warnings:
             warn(self.masked(warning))
         return settings
+
+    def today(self) -> dt.date:
+        """Return the current day in the time zone of the settings.
+
+        Raises:
+            ConfigError: A setting is invalid.
+        """
+        from paperagent import arguments, config
+
+        return arguments.today(config.load(self.env_file, home=self.home).zone)
 
     @contextmanager
     def agent(self, **overrides: Any) -> Iterator[PaperAgent]:

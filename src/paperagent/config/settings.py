@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 import platformdirs
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
@@ -174,6 +175,11 @@ class Settings(BaseSettings):
         description="key that signs links in emails, at least 32 bytes: openssl rand -hex 32 (secret); to "
         "replace it, write NEW,OLD: old links stay valid",
     )
+    timezone: Annotated[str | None, _parsed(values.timezone)] = Field(
+        None,
+        description="time zone in which a day or week begins and ends, such as Europe/Berlin "
+        "(default: the system's)",
+    )
     digest_theme: Annotated[Path | None, _parsed(values.folder)] = Field(
         None, description="folder of digest templates that override the packaged ones"
     )
@@ -296,6 +302,11 @@ class Settings(BaseSettings):
         """Service → its base URL, for the services in ``feed_urls``."""
         pairs = (entry.partition("=") for entry in (self.feed_urls or "").split(",") if entry)
         return {name: url for name, _, url in pairs}
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone of days and weeks; None for the system's, as in `datetime.datetime.astimezone`."""
+        return ZoneInfo(self.timezone) if self.timezone else None
 
     @property
     def can_mail_links(self) -> bool:

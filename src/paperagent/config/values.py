@@ -11,6 +11,7 @@ import math
 import os
 import re
 import socket
+import zoneinfo
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -290,6 +291,14 @@ def mail_address(value: str) -> str:
     if not _EMAIL.match(named[2] if named else value):
         raise ValueError("not an email address; write name@example.org or Name <name@example.org>")
     return value
+
+
+def timezone(value: str) -> str:
+    """Accept the name of a time zone in the IANA database."""
+    try:
+        return zoneinfo.ZoneInfo(text(value)).key
+    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        raise ValueError(f"unknown time zone {_quote(value)}; use one such as Europe/Berlin") from None
 
 
 def askers(value: str) -> str:

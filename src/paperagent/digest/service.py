@@ -25,6 +25,8 @@ from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import AskMode, Mode, Progress, Usage
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from paperagent.digest.build import IssueBuilder
     from paperagent.digest.delivery.inbox import Inbox
     from paperagent.digest.delivery.stored_issues import StoredIssue
@@ -72,6 +74,7 @@ class DigestService:
         inbox: Inbox | None = None,
         default_mode: AskMode = "extractive",
         include_empty: bool = False,
+        zone: dt.tzinfo | None = None,
     ) -> None:
         """Open the digest.
 
@@ -83,6 +86,7 @@ class DigestService:
             inbox: The mailbox of the sender's address, if it can be read.
             default_mode: The mode if a call names none.
             include_empty: Whether subscribers without papers get an issue that says so.
+            zone: The time zone that decides which day it is; None for the system's.
         """
         self.home = home
         self.mailer = mailer
@@ -91,6 +95,7 @@ class DigestService:
         self._open_builder = open_builder
         self._default_mode = default_mode
         self._include_empty = include_empty
+        self._zone = zone
         self._database = DigestDatabase(home / FILE_NAME)
         self.subscribers = Subscribers(self._database)
         self.feedback = Feedback(self._database)
@@ -209,6 +214,10 @@ class DigestService:
 
     # --- issues ---
 
+    def today(self) -> dt.date:
+        """Return the current day in the digest's time zone."""
+        return utc_now().astimezone(self._zone).date()
+
     def current_period(self, email: str | None = None) -> Period:
         """Return the last full week, or for a subscriber their last full day, week or month.
 
@@ -216,11 +225,11 @@ class DigestService:
             InputError: no such subscriber.
         """
         frequency = self.subscribers.find(email).frequency if email else "weekly"
-        return last_full_period(frequency, utc_now().date())
+        return last_full_period(frequency, self.today())
 
     def current_periods(self) -> list[Period]:
         """Return the periods that are due: the last week, and the last day and month if anyone gets these."""
-        today = utc_now().date()
+        today = self.today()
         subscribed = {s.frequency for s in self.subscribers.all(state="confirmed")}
         return [last_full_period(f, today) for f in FREQUENCIES if f == "weekly" or f in subscribed]
 

@@ -98,6 +98,7 @@ def digest_service(settings: Settings) -> DigestService:
         inbox=_inbox(settings),
         default_mode=settings.answer_mode,
         include_empty=settings.digest_empty,
+        zone=settings.zone,
     )
 
 

@@ -75,8 +75,8 @@ def _search(site: Site, query: FeedQuery) -> list[Paper]:
     """Return the best matches of the newest days, the newest first."""
     filters = query.filters
     if query.since is None:
-        latest = query.until or max(site.agent.count_by_day(**filters), default=site.clock().date())
-        first = min(latest, site.clock().date()).toordinal() - SEARCHED_DAYS
+        latest = query.until or max(site.agent.count_by_day(**filters), default=site.today())
+        first = min(latest, site.today()).toordinal() - SEARCHED_DAYS
         filters["since"] = dt.date.fromordinal(max(first, 1))
     papers = [hit.paper for hit in matching_hits(site.agent.search(query.q, k=SIZE, **filters))]
     return sorted(papers, key=lambda paper: paper.appeared or dt.date.min, reverse=True)
@@ -88,7 +88,7 @@ def _last_ingest(site: Site) -> dt.date:
         last = site.agent.status(details=True)["last_ingest"]
     except NoLibraryError:
         last = None
-    return dt.datetime.fromisoformat(last["time"]).date() if last else site.clock().date()
+    return dt.datetime.fromisoformat(last["time"]).date() if last else site.today()
 
 
 def _entry(paper: Paper, base: str) -> Entry:

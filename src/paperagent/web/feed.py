@@ -66,11 +66,11 @@ def _newest(site: Site, request: Request, query: FeedQuery) -> Response | None:
     views: list[tuple[str, str, bool]] = []
     if papers and not query.is_filtered:
         newest = papers[0] if query.page == 1 else site.agent.list_by_day(limit=1)[0]
-        week = f"/week/{week_name(newest.appeared or site.clock().date())}"
+        week = f"/week/{week_name(newest.appeared or site.today())}"
         views = [
             ("Newest", "/", query.sort == "new"),
             (
-                "This week" if week == f"/week/{week_name(site.clock().date())}" else "Latest week",
+                "This week" if week == f"/week/{week_name(site.today())}" else "Latest week",
                 week,
                 False,
             ),
@@ -184,7 +184,7 @@ def _period(site: Site, request: Request, since: dt.date, until: dt.date, *, tit
         later=neighbor(later) if later else None,
         form=replace(query, since=since, until=until),
     )
-    if until < site.clock().date():
+    if until < site.today():
         response.headers["Cache-Control"] = "public, max-age=3600"
     return response
 

@@ -71,7 +71,7 @@ def cached(handler: Handler) -> Handler:
         except NoLibraryError:
             return handler(site, request)
         url = request.url
-        key = (state, site.clock().date(), url.scheme, url.netloc, url.path, url.query)
+        key = (state, site.today(), url.scheme, url.netloc, url.path, url.query)
         response = site.pages.get(key)
         if response is None:
             response = handler(site, request)

@@ -71,6 +71,10 @@ class Site:
         self._turns: TurnRunner | None = None
         self._server_lock: ProcessLock | None = None
 
+    def today(self) -> dt.date:
+        """Return the current day in the time zone of the settings."""
+        return self.clock().astimezone(self.settings.zone).date()
+
     @cached_property
     def public_host(self) -> str | None:
         """The host name of the public address as browsers send it: in lower case and in ASCII (IDNA)."""

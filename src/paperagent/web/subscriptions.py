@@ -110,7 +110,7 @@ def _is_from_a_person(site: Site, request: Request) -> bool:
 
 def _preview_issue(site: Site, preferences: Preferences) -> Issue:
     """Return an issue of the last seven days or, if they have no papers, of the last seven days with some."""
-    today = site.clock().date()
+    today = site.today()
     issue = _issue_until(site, today, preferences)
     if not issue.screened:
         newest = next(iter(site.agent.list(limit=1)), None)

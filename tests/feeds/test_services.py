@@ -80,7 +80,7 @@ def papers(pages: list[FeedPage]) -> list[Paper]:
         ("arxiv-oai:cs?from=2026-05-01", "arxiv-oai", 250, 3),
         ("hf-daily:2026-W47", "hf-daily", 250, 3),
         ("hf-daily:2026-11-18", "hf-daily", 250, 3),
-        ("hf-daily:", "hf-daily", 250, 3),
+        ("hf-daily:", "hf-daily", 500, 6),  # this week and the last one
         ("s2:moths at night?year=2026", "semantic-scholar", 200, 3),
         ("s2:ARXIV:2605.00001", "semantic-scholar", 1, 1),
         ("openalex:counting moths", "openalex", 250, 3),
@@ -493,18 +493,70 @@ def test_a_clock_that_tells_no_day_marks_nothing(
     assert services.history[-3].query["from"] == "2026-05-02"
 
 
+def weeks_asked(services: Services) -> list[tuple[str, str]]:
+    """Return the weeks and pages that were asked for since the last call."""
+    asked = [(r.query["week"], r.query["p"]) for r in services.history]
+    services.history.clear()
+    return asked
+
+
 def test_a_week_is_finished_in_the_next(
     polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that broke off on Sunday goes on with its week on Monday, then reads the new one whole."""
     monkeypatch.setattr(dates, "today", lambda: dt.date(2026, 11, 15))
-    state = read("hf-daily:", polite)[0].state
+    state = read("hf-daily:", polite)[3].state  # the first page of the second week
     monkeypatch.setattr(dates, "today", lambda: dt.date(2026, 11, 16))
     services.history.clear()
     read("hf-daily:", polite, json.loads(json.dumps(state)))
-    assert [(r.query["week"], r.query["p"]) for r in services.history] == [
+    assert weeks_asked(services) == [
         ("2026-W46", "1"), ("2026-W46", "2"), ("2026-W47", "0"), ("2026-W47", "1"), ("2026-W47", "2"),
     ]  # fmt: skip
+
+
+def test_every_week_since_the_last_run_is_read(
+    polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Friday to Monday, a missed week, the turn of the year, and two months of silence."""
+    services.papers, state = 20, {}
+    runs = {
+        "2026-11-20": ["2026-W46", "2026-W47"],  # the first run; a Friday
+        "2026-11-23": ["2026-W47", "2026-W48"],
+        "2026-11-24": ["2026-W48"],
+        "2026-12-07": ["2026-W48", "2026-W49", "2026-W50"],
+        "2026-12-28": ["2026-W50", "2026-W51", "2026-W52", "2026-W53"],
+        "2027-01-04": ["2026-W53", "2027-W01"],
+        "2027-03-01": ["2027-W04", "2027-W05", "2027-W06", "2027-W07", "2027-W08", "2027-W09"],
+    }
+    for day, weeks in runs.items():
+        monkeypatch.setattr(dates, "today", lambda day=day: dt.date.fromisoformat(day))
+        pages = read("hf-daily:", polite, state)
+        state = json.loads(json.dumps(pages[-1].state))
+        assert [week for week, _ in weeks_asked(services)] == weeks
+        notes = [page.note for page in pages if page.note]
+        assert bool(notes) == (day == "2027-03-01")
+    assert notes == [
+        "read from 2027-01-29 on, although the last run was before: give older weeks, as in hf-daily:2026-W47"
+    ]
+
+
+def test_a_week_that_fails_is_asked_again(
+    polite: FeedClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before it is kept; the next run begins with it."""
+    monkeypatch.setattr(dates, "today", lambda: dt.date(2026, 12, 2))
+    services.papers, pages = 20, []
+    services.pages["/api/daily_papers"] = lambda request: (
+        Reply("gone", 404) if request.query["week"] == "2026-W48" else services.hf(request)
+    )
+    feed = find_live_feed("hf-daily:")
+    assert feed is not None
+    with pytest.raises(FeedError, match="HTTP status 404"):
+        pages += feed.pages(polite, {"next": "2026-11-20"})
+    assert weeks_asked(services) == [("2026-W47", "0"), ("2026-W48", "0")]
+    services.pages.clear()
+    read("hf-daily:", polite, pages[-1].state)
+    assert weeks_asked(services) == [("2026-W48", "0"), ("2026-W49", "0")]
 
 
 @pytest.mark.parametrize("url", ["http://[::1/feed", "https://h:x/", "https://h/\u00e9", "http://"])

@@ -1,7 +1,8 @@
 """``hf-daily:2026-W47``, ``hf-daily:2026-11-20`` or ``hf-daily:2026-11``: Hugging Face's Daily Papers.
 
-The default is the current week. A period refers to ``submittedOnDailyAt``, the day on which a paper was
-listed, not to its publication.
+``hf-daily:`` without a period reads every week since the last complete run, the current one included; the
+first run begins a week ago. A period refers to ``submittedOnDailyAt``, the day on which a paper was listed,
+not to its publication.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from paperagent.feeds.services.page import (
     ServiceQuery,
     ServiceResponse,
     fingerprint,
+    is_day,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
 from paperagent.types import Paper
@@ -35,7 +37,13 @@ RATE_LIMIT = RateLimit("huggingface", 0.6)
 """500 requests in five minutes."""
 PAGE_SIZE = 100
 
+MAX_DAYS = 31
+"""How far back a run without a period reads."""
+FIRST_DAYS = 7
+"""How far back the first one reads."""
+
 _MAX_PAGES = 50
+_WEEK = r"\d{4}-W\d\d"
 
 
 def check(query: ServiceQuery) -> None:
@@ -44,21 +52,55 @@ def check(query: ServiceQuery) -> None:
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the pages of a period; an interrupted period is completed before the current one begins.
+    """Yield the pages of the period, or else of all weeks since the last run.
 
-    The state is ``{"period", "p", "seen"}`` between two pages, and empty at the end.
+    The state is ``{"period", "p", "seen"}`` between two pages. At the end it is empty, or without a period
+    ``{"next"}``: the day from which the next run reads, for which a week that failed is read again.
     """
-    period = _period(query)
-    interrupted = state.get("period")
-    if isinstance(interrupted, dict) and interrupted != period:
-        yield from _period_pages(interrupted, query, client, state)
-        state = {}
-    yield from _period_pages(period, query, client, state)
+    if (period := _period(query)) is not None:
+        yield from _period_pages(period, query, client, state, done={})
+        return
+    today, last = dates.today(), _first_day(state)
+    first = max(last, today - dt.timedelta(days=MAX_DAYS))
+    note = (
+        f"read from {first} on, although the last run was before: give older weeks, as in hf-daily:2026-W47"
+    )
+    monday = first - dt.timedelta(days=first.weekday())
+    while monday <= today:
+        week = _week(monday)
+        monday += dt.timedelta(days=7)
+        resumed = state if state.get("period") == week else {}
+        for page in _period_pages(
+            week, query, client, resumed, done={"next": min(monday, today).isoformat()}
+        ):
+            yield replace(page, note=note) if first > last else page
+            last = first  # one note is enough
+
+
+def _first_day(state: ResumeState) -> dt.date:
+    """Return the day from which a run without a period reads."""
+    today, following, interrupted = dates.today(), state.get("next"), state.get("period")
+    if is_day(following):
+        return min(dt.date.fromisoformat(following), today)
+    if isinstance(interrupted, dict) and re.fullmatch(_WEEK, name := str(interrupted.get("week"))):
+        return min(dt.date.fromisocalendar(int(name[:4]), int(name[6:]), 1), today)
+    return today - dt.timedelta(days=FIRST_DAYS)
+
+
+def _week(day: dt.date) -> dict[str, str]:
+    year, week, _ = day.isocalendar()
+    return {"week": f"{year}-W{week:02d}"}
 
 
 def _period_pages(
-    period: dict[str, str], query: ServiceQuery, client: FeedClient, state: ResumeState
+    period: dict[str, str],
+    query: ServiceQuery,
+    client: FeedClient,
+    state: ResumeState,
+    *,
+    done: ResumeState,
 ) -> Iterator[FeedPage]:
+    """Yield the pages of a period from a state on; the last one has the state ``done``."""
     last_page = str(state.get("seen", ""))
     for number in range(int(state.get("p", 0)), _MAX_PAGES):
         items = client.fetch(
@@ -70,13 +112,13 @@ def _period_pages(
         )
         mark = fingerprint(items)
         if mark == last_page:  # the server ignores the page number for this period
-            yield FeedPage([], {})
+            yield FeedPage([], done)
             return
         last_page = mark
         entries = list(_convert_items(items, period))
         max_records = query.max_records(_MAX_PAGES * PAGE_SIZE)
         if len(items) < PAGE_SIZE or (number + 1) * PAGE_SIZE >= max_records:
-            yield FeedPage(entries, {})
+            yield FeedPage(entries, done)
             return
         yield FeedPage(entries, {"period": period, "p": number + 1, "seen": last_page})
     raise FeedError(f"{query.label}: more than {_MAX_PAGES} pages; ask for a shorter period")
@@ -102,14 +144,13 @@ def _convert_items(items: list[Any], period: dict[str, str]) -> Iterator[FeedEnt
             yield entry
 
 
-def _period(query: ServiceQuery) -> dict[str, str]:
-    """Return the parameter of the API for the period."""
+def _period(query: ServiceQuery) -> dict[str, str] | None:
+    """Return the parameter of the API for the period; None if the query names none."""
     text = query.text
     if not text:
-        year, week, _ = dates.today().isocalendar()
-        return {"week": f"{year}-W{week:02d}"}
+        return None
     try:
-        if re.fullmatch(r"\d{4}-W\d\d", text):
+        if re.fullmatch(_WEEK, text):
             dt.date.fromisocalendar(int(text[:4]), int(text[6:]), 1)
             return {"week": text}
         if re.fullmatch(r"\d{4}-\d\d", text):

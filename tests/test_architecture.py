@@ -49,6 +49,8 @@ ONLY_IN: dict[str, frozenset[str]] = {
     ),
     "itsdangerous": frozenset({"digest.links"}),
     "email_validator": frozenset({"digest.delivery.message"}),
+    "dkim": frozenset({"digest.delivery.dkim_signature"}),
+    "imaplib": frozenset({"digest.delivery.inbox"}),
     "smtplib": frozenset({"digest.delivery.smtp"}),
     "openai": frozenset({"llm.client"}),
     "filelock": frozenset({"storage.locks"}),

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paperagent.cli.digest_inbox import inbox, read_inbox
-from paperagent.cli.digest_send import list_issues, no_check_option, send, send_due, warn_without_unsubscribe
+from paperagent.cli.digest_send import (
+    dkim,
+    list_issues,
+    no_check_option,
+    send,
+    send_due,
+    warn_without_unsubscribe,
+)
 from paperagent.cli.options import (
     MAX_COST_USD,
     CommandGroup,
@@ -50,6 +57,7 @@ def digest() -> None:
 digest.add_command(send)
 digest.add_command(list_issues)
 digest.add_command(inbox)
+digest.add_command(dkim)
 
 
 @digest.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,31 @@ def send(session: Session, /, **options: Any) -> None:
             return
         with service.lock():
             send_due(service, check=check, period=period, **options)
+
+
+@click.command()
+@common_options
+@click.pass_obj
+def dkim(session: Session) -> None:
+    """Print the DNS record of the DKIM key.
+
+    Publish it as a TXT record, so that receivers can verify the signatures.
+    """
+    from paperagent.errors import ConfigError
+
+    with open_digest(session) as service:
+        signer = service.mailer.signer
+    if signer is None:
+        raise ConfigError(
+            "PAPERAGENT_DKIM_KEY_FILE: not set; create a key (openssl genrsa -out dkim.pem 2048), and set it "
+            "with PAPERAGENT_DKIM_SELECTOR"
+        )
+    for problem in signer.problems:
+        warn(problem)
+    name, text = signer.dns_record
+    # A string in DNS has at most 255 bytes.
+    strings = " ".join(f'"{text[i : i + 255]}"' for i in range(0, len(text), 255))
+    sys.stdout.write(f"{name}. IN TXT {strings}\n")
 
 
 def send_due(service: DigestService, *, check: bool, **options: Any) -> None:

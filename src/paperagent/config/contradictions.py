@@ -30,6 +30,7 @@ def contradictions(settings: Settings, environment: Mapping[str, str]) -> list[s
         problems.append(f"OPENAI_BASE_URL: {_IN_CLEAR}")
     problems += _chroma_contradictions(settings)
     problems += _feed_contradictions(settings)
+    problems += _mail_contradictions(settings)
     problems += _web_contradictions(settings)
     return [*problems, *_invalid_proxies(environment)] if settings.has_endpoint else problems
 
@@ -58,6 +59,14 @@ def _feed_contradictions(settings: Settings) -> list[str]:
         for name, url in settings.feed_bases.items()
         if (reason := values.not_public(url))
     ]
+
+
+def _mail_contradictions(settings: Settings) -> list[str]:
+    if bool(settings.dkim_key_file) != bool(settings.dkim_selector):
+        return [f"{PREFIX}DKIM_KEY_FILE: needs {PREFIX}DKIM_SELECTOR, and the other way round; set both"]
+    if settings.dkim_key_file and not settings.mail_from:
+        return [f"{PREFIX}DKIM_KEY_FILE: there is no sender to sign for; set {PREFIX}MAIL_FROM"]
+    return []
 
 
 _MAIL_SETTINGS = f"set {PREFIX}SMTP_URL, {PREFIX}MAIL_FROM, {PREFIX}PUBLIC_URL and {PREFIX}SECRET"

@@ -167,6 +167,15 @@ class Settings(BaseSettings):
         description="mailbox of the sender, for unsubscribe requests and bounces: "
         "imaps://USER:PASSWORD@HOST/INBOX (secret)",
     )
+    dkim_key_file: Annotated[Path | None, _parsed(values.path)] = Field(
+        None, description="private RSA key that signs emails (DKIM), if the mail server does not sign them"
+    )
+    dkim_selector: Annotated[str | None, _parsed(values.dns_name)] = Field(
+        None, description="name of the DKIM key in DNS: SELECTOR._domainkey.DOMAIN"
+    )
+    dkim_domain: Annotated[str | None, _parsed(values.dns_name)] = Field(
+        None, description="domain that signs emails (default: the domain of PAPERAGENT_MAIL_FROM)"
+    )
     public_url: Annotated[str | None, _parsed(values.public_url)] = Field(
         None, description="public URL of the web page for subscribers, https://…"
     )

@@ -301,6 +301,16 @@ def timezone(value: str) -> str:
         raise ValueError(f"unknown time zone {_quote(value)}; use one such as Europe/Berlin") from None
 
 
+def dns_name(value: str) -> str:
+    """Accept a name in DNS, in ASCII, and write it in lower case."""
+    name = text(value).lower().rstrip(".")
+    if len(name) > 253 or not re.fullmatch(
+        r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", name
+    ):
+        raise ValueError(f"must be a name in DNS, such as s1 or example.org; got {_quote(value)}")
+    return name
+
+
 def askers(value: str) -> str:
     """Accept mail addresses and ``@domain`` entries, separated by commas, and write them in lower case."""
     entries = [entry.strip().lower() for entry in text(value).split(",") if entry.strip()]

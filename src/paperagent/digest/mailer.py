@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +23,25 @@ from paperagent.errors import ConfigError, MailError, visible
 if TYPE_CHECKING:
     import datetime as dt
 
+    from paperagent.digest.delivery.dkim_signature import DkimSigner
     from paperagent.digest.delivery.ledger import PendingDelivery
     from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.digest.subscribers import Subscriber
 
 DEFAULT_SENDER = "Paper digest <digest@paperagent.example>"
 """The sender in the outbox if none is set; the address does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """Where the key that signs mails is."""
+
+    file: Path
+    selector: str
+    domain: str | None = None
+    """The domain that signs; the sender's if None."""
+
+
 LACKS_UNSUBSCRIBE = (
     "messages contain no way to unsubscribe; set PAPERAGENT_MAIL_FROM, or PAPERAGENT_PUBLIC_URL and "
     "PAPERAGENT_SECRET"
@@ -47,6 +61,7 @@ class Mailer:
         secret: str | None = None,
         contact: str | None = None,
         theme_dir: Path | None = None,
+        dkim: DkimKey | None = None,
     ) -> None:
         """Create a mailer.
 
@@ -58,6 +73,7 @@ class Mailer:
             secret: Signs the tokens in links.
             contact: The operator's mail or web address.
             theme_dir: A folder of templates that replace the packaged ones.
+            dkim: The key that signs mails; None if the mail server signs.
         """
         self.outbox = outbox
         self._sender = sender
@@ -66,11 +82,25 @@ class Mailer:
         self._secret = secret
         self._contact = contact
         self._theme_dir = theme_dir
+        self._dkim = dkim
 
     @cached_property
     def tokens(self) -> SignedTokens | None:
         """The signed tokens; None without a secret."""
         return SignedTokens(self._secret) if self._secret else None
+
+    @cached_property
+    def signer(self) -> DkimSigner | None:
+        """Signs mails with DKIM; None without a key.
+
+        Raises:
+            ConfigError: the key cannot be used.
+        """
+        if self._dkim is None:
+            return None
+        from paperagent.digest.delivery.dkim_signature import DkimSigner
+
+        return DkimSigner(self._dkim.file, self._dkim.selector, self._dkim.domain or self.domain)
 
     @cached_property
     def links(self) -> LinkBuilder:
@@ -116,8 +146,9 @@ class Mailer:
             outbox: The folder that the mails go to instead of the mail server, if any.
 
         Raises:
-            ConfigError: a mail server is used and no sender is set.
+            ConfigError: a mail server is used and no sender is set, or the key that signs cannot be used.
         """
+        _ = self.signer  # a key that cannot be used stops the run, rather than each message
         if self._sender is None and self._smtp_url is not None and outbox is None:
             raise ConfigError(
                 "PAPERAGENT_MAIL_FROM: not set, but PAPERAGENT_SMTP_URL is; set the digest's sender, "
@@ -144,7 +175,7 @@ class Mailer:
         """
         links = self.links.links_for(delivery.subscriber_id)
         rendered = Rendered(issue.subject, issue.preheader, issue.html, issue.text)
-        return message.build_message(
+        raw = message.build_message(
             with_unsubscribe(rendered, links),
             sender=self._sender or DEFAULT_SENDER,
             recipient=delivery.email,
@@ -155,6 +186,10 @@ class Mailer:
             mailto=links.mailto,
             smtputf8=True,  # a server without it rejects the address, and the ledger records that
         )
+        return self._signed(raw, issue.stored_at)
+
+    def _signed(self, raw: bytes, date: dt.datetime) -> bytes:
+        return self.signer.sign(raw, date) if self.signer else raw
 
     def send_confirmation(
         self, email: str, at: dt.datetime, *, token: str, frequency: str, returning: bool = False
@@ -216,7 +251,7 @@ class Mailer:
             is_list=False,
         )
         message_id = message.message_id(issue_id, message.mailbox(email).address, self.domain)
-        return self._send(raw, envelope_from, email, message_id, name=name)
+        return self._send(self._signed(raw, at), envelope_from, email, message_id, name=name)
 
     def _send(self, raw: bytes, sender: str, recipient: str, message_id: str, *, name: str) -> str:
         """Send one message that is not in the ledger."""

@@ -126,7 +126,26 @@ def mail_problems(settings: Settings) -> list[str]:
     problems = [page_problem(settings.public_url, mailer.tokens)]
     if mailer.lacks_unsubscribe and (settings.home / FILE_NAME).exists():
         problems.append(f"digest: {LACKS_UNSUBSCRIBE}")
+    problems += _signing_problems(mailer)
     return [problem for problem in problems if problem]
+
+
+def _signing_problems(mailer: Mailer) -> list[str]:
+    from paperagent.errors import ConfigError
+
+    try:
+        signer = mailer.signer
+    except ConfigError as error:
+        return [str(error)]
+    if signer is None:
+        return []
+    problems = list(signer.problems)
+    if mailer.domain != signer.domain and not mailer.domain.endswith(f".{signer.domain}"):
+        problems.append(
+            f"PAPERAGENT_DKIM_DOMAIN: {signer.domain} cannot sign for {mailer.domain}, so DMARC ignores the "
+            "signatures; use the domain of PAPERAGENT_MAIL_FROM"
+        )
+    return problems
 
 
 def _inbox(settings: Settings) -> Inbox | None:
@@ -136,8 +155,11 @@ def _inbox(settings: Settings) -> Inbox | None:
 
 
 def _mailer(settings: Settings, outbox: Path) -> Mailer:
-    from paperagent.digest.mailer import Mailer
+    from paperagent.digest.mailer import DkimKey, Mailer
 
+    dkim = None
+    if settings.dkim_key_file and settings.dkim_selector:
+        dkim = DkimKey(settings.dkim_key_file, settings.dkim_selector, settings.dkim_domain)
     return Mailer(
         outbox,
         sender=settings.mail_from,
@@ -146,6 +168,7 @@ def _mailer(settings: Settings, outbox: Path) -> Mailer:
         secret=secret_value(settings.secret),
         contact=settings.contact,
         theme_dir=settings.digest_theme,
+        dkim=dkim,
     )
 
 

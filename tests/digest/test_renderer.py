@@ -100,7 +100,7 @@ def test_subject_and_preheader_say_what_is_inside() -> None:
     shown = render_issue(issues.issue())
     assert shown.subject == "8 papers: Retrieval that knows when to stop — 2026-W26"
     assert 40 <= len(shown.preheader) <= 90
-    assert shown.preheader.startswith("On four domains, Tindersift")
+    assert shown.preheader.startswith("Tindersift: Filtering Retrieved Passages")
 
 
 def test_the_subject_names_a_theme_that_is_one() -> None:

@@ -78,6 +78,9 @@ def test_sentences_tile_the_sample_abstracts() -> None:
         'The paper asks "Why? Because it works!" and answers it.',
         "The paper asks “Is it so? Or not” and answers it.",
         "A follow-up of a task (CheckThat! 2024) is run.",
+        "It runs on Node.js and arXiv.org, e.g.in GPT-4.1 or v2.0, and as torch.nn.Linear layers.",
+        "Ask character.AI models, or read https://example.org/a.The page or mail a@b.The end.",
+        "Every nn.Linear layer, Key.Net detector and cs.CL paper, and the Nation.Cymru, is meant.",
     ],
 )
 def test_no_split_inside_a_sentence(whole: str) -> None:
@@ -100,6 +103,11 @@ def test_no_split_inside_a_sentence(whole: str) -> None:
         ("Why? (Because.) Yes.", ["Why?", "(Because.)", "Yes."]),
         ("A gain of 3. 5 tasks follow.", ["A gain of 3.", "5 tasks follow."]),
         ("First.\nSecond.\n\nThird.", ["First.", "Second.", "Third."]),
+        ("It meets all demands.SAG has no limits.", ["It meets all demands.", "SAG has no limits."]),
+        ("It is AI.However, it fails.", ["It is AI.", "However, it fails."]),
+        ("We use models (LLMs).However,the cost", ["We use models (LLMs).", "However,the cost"]),
+        ("It takes 5%.We use $x$.Our code is.", ["It takes 5%.", "We use $x$.", "Our code is."]),
+        ("Is it clear?The answer is no.", ["Is it clear?", "The answer is no."]),
         ("これは文です。次の文です。", ["これは文です。", "次の文です。"]),
         ("Das ist gut. Über alles.", ["Das ist gut.", "Über alles."]),
         ("no capital. but still one", ["no capital. but still one"]),

@@ -15,6 +15,8 @@ from paperagent.layout import DOUBT, REPLACED, UNVERIFIED, is_replaced, sentence
 from paperagent.text.readable import readable
 from paperagent.types import Answer, Citation, Claim, Paper, Sentence
 
+CUT = "… "
+"""Begins a claim that quotes a sentence without its beginning."""
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _ONE_MARKER = re.compile(r"\[(\d+)\]")
 _QUOTATION = re.compile(r"((?:\A|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*)>")
@@ -30,10 +32,11 @@ def cite(n: int, paper: Paper, sentence: Sentence) -> Citation:
     return Citation(n, paper.paper_id, paper.title, paper.url, quote, sentence.start, sentence.end)
 
 
-def quoted_claim(citation: Citation) -> Claim:
-    """Return the claim that quotes a citation, as `readable` text."""
+def quoted_claim(citation: Citation, *, is_cut: bool = False) -> Claim:
+    """Return the claim that quotes a citation, as readable text; after `CUT` if its beginning is missing."""
     checks = {"numbers": True, "negation": True, "overlap": 1.0}
-    return Claim(shown_quote(citation), (citation.n,), "quoted", checks)
+    text = f"{CUT if is_cut else ''}{shown_quote(citation)}"
+    return Claim(text, (citation.n,), "quoted", checks)
 
 
 def shown_quote(citation: Citation) -> str:
@@ -155,7 +158,9 @@ def _citation_violations(c: Citation, paper: Paper | None) -> Iterator[str]:
 def _claim_violations(claim: Claim, by_n: Mapping[int, Citation]) -> Iterator[str]:
     if not set(claim.citations) <= by_n.keys():
         yield "a claim points at a citation that is not there"
-    elif claim.support == "quoted" and claim.text not in {shown_quote(by_n[n]) for n in claim.citations}:
+    elif claim.support == "quoted" and not any(
+        claim.text in (quote, CUT + quote) for quote in (shown_quote(by_n[n]) for n in claim.citations)
+    ):
         yield "a quoted claim differs from its quote"
     if claim.support == "unverified" and not claim.citations:
         yield "an unverified claim has no sentence to be compared with"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -120,8 +120,7 @@ class Issue(Displayed):
     def _blocks(self) -> Iterator[Block]:
         by_number = {c.n: c for c in self.citations}
         yield Block("heading", f"{self.period.name}: {counted(len(self.papers), 'new paper')}")
-        for claim in self.overview:
-            yield from single_claim_blocks(claim, by_number)
+        yield from self._overview_blocks(by_number)
         for theme in self.themes:
             yield Block("heading", theme.name)
             for item in theme.items:
@@ -141,6 +140,14 @@ class Issue(Displayed):
             yield Block("heading", "Sources")
             yield from source_blocks(self.citations)
         yield from (Block("note", note) for note in self.notes)
+
+    def _overview_blocks(self, by_number: Mapping[int, Citation]) -> Iterator[Block]:
+        for claim in self.overview:
+            quoted = claim.support == "quoted"
+            if quoted:
+                cited = by_number[claim.citations[0]]
+                yield Block("item", cited.title, detail=cited.paper_id, url=cited.url)
+            yield from single_claim_blocks(claim, by_number, tight=quoted)
 
     @property
     def items(self) -> Iterator[Item]:
@@ -180,7 +187,7 @@ class CitedClaim:
 def quote_sentence(paper: Paper, sentence: Sentence) -> CitedClaim:
     """Return a sentence of a paper as a claim that quotes it verbatim."""
     citation = cite(1, paper, sentence)
-    return CitedClaim(quoted_claim(citation), (citation,))
+    return CitedClaim(quoted_claim(citation, is_cut=sentence.is_cut), (citation,))
 
 
 def split_claims(claims: Iterable[Claim], citations: Sequence[Citation]) -> list[CitedClaim]:

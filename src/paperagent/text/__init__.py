@@ -20,3 +20,5 @@ class Sentence:
     text: str
     start: int
     end: int
+    is_cut: bool = False
+    """Whether the beginning of the sentence is left out: see `discourse.standalone`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
+from paperagent.answering.citations import CUT
 from paperagent.digest.links import paper_path
 from paperagent.digest.render import formatting
 from paperagent.digest.write.highlights import highlights
@@ -83,7 +84,10 @@ def about(paper: Paper, *, date: str) -> str:
 def new_in(paper: Paper) -> str:
     """Return the sentence of the abstract that says what is new."""
     chosen = highlights(paper)
-    return formatting.clean_text(chosen.new.text, _MAX_SENTENCE) if chosen else ""
+    if chosen is None:
+        return ""
+    sentence = chosen.alone[0]
+    return formatting.clean_text(f"{CUT if sentence.is_cut else ''}{sentence.text}", _MAX_SENTENCE)
 
 
 def card(paper: Paper, *, date: str | None = None, sentence: str | None = None) -> Card:

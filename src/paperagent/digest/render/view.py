@@ -5,7 +5,7 @@ This decides what is shown; the templates decide how.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.answering.answers import FALLBACK_NOTE
@@ -32,6 +32,10 @@ class ClaimView:
 
     text: str
     cites: tuple[int, ...]
+    title: str = ""
+    """The title of the cited paper, if a sentence of the overview is quoted from it."""
+    url: str | None = None
+    """The link of the title."""
     remark: str = ""
     label: str = ""
     """Precedes the first of ``quotes``."""
@@ -137,7 +141,7 @@ def issue_view(
         screened=screened(issue),
         kind="" if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
-        overview=_claim_views(issue.overview, issue),
+        overview=tuple(_overview_views(issue, papers, links)),
         themes=tuple(
             SectionView(_title(theme.name), tuple(_item_view(item, issue, links) for item in theme.items))
             for theme in issue.themes
@@ -180,8 +184,8 @@ def subject(issue: Issue) -> str:
 
 def preheader(issue: Issue) -> str:
     """Return the text that an inbox shows after the subject, 40 to 90 characters."""
-    # An inbox has no room for the sentences that must accompany an unverified claim.
-    parts = [formatting.clean_text(c.text) for c in issue.overview[:1] if c.support != "unverified"]
+    # An inbox has no room for the title above a quote, or the sentences below an unverified claim.
+    parts = [formatting.clean_text(c.text) for c in issue.overview[:1] if c.support == "supported"]
     parts += [formatting.clean_text(item.paper.title) for item in issue.items]
     parts += [screened(issue), formatting.format_days(issue.period.since, issue.period.until)]
     text = ""
@@ -224,6 +228,22 @@ def _title(text: str) -> str:
 def _claim_views(claims: Iterable[Claim], issue: Issue) -> tuple[ClaimView, ...]:
     by_number = {c.n: c for c in issue.citations}
     return tuple(_claim_view(claim, sentences_under(claim, by_number)) for claim in claims)
+
+
+def _overview_views(issue: Issue, papers: Mapping[str, Paper], links: SubscriberLinks) -> Iterator[ClaimView]:
+    """Yield the sentences of the overview; a quoted one with its paper's title, which its words rely on."""
+    by_number = {c.n: c for c in issue.citations}
+    for claim, view in zip(issue.overview, _claim_views(issue.overview, issue), strict=True):
+        if claim.support != "quoted":
+            yield view
+            continue
+        paper = _cited_paper(by_number[claim.citations[0]], papers)
+        yield replace(view, title=_title(paper.title), url=_link(paper, links)[0])
+
+
+def _cited_paper(citation: Citation, papers: Mapping[str, Paper]) -> Paper:
+    unknown = Paper(citation.paper_id, citation.title, "", url=citation.url)
+    return papers.get(citation.paper_id, unknown)
 
 
 def _claim_view(claim: Claim, quoted_under: Sequence[Citation]) -> ClaimView:
@@ -303,7 +323,7 @@ def _update_view(paper: Paper, links: SubscriberLinks) -> PaperView:
 
 
 def _sources(
-    issue: Issue, papers: dict[str, Paper], links: SubscriberLinks, max_quote: int
+    issue: Issue, papers: Mapping[str, Paper], links: SubscriberLinks, max_quote: int
 ) -> Iterator[SourceView]:
     """Yield each cited paper once, in order of first citation."""
     reworded = {n for claim in issue.claims if claim.support == "supported" for n in claim.citations}
@@ -312,21 +332,19 @@ def _sources(
         quotes = tuple(
             (c.n, formatting.cut(formatting.clean_text(c.quote), max_quote)) for c in cited if c.n in reworded
         )
-        yield _source_view(cited, papers.get(paper_id), links, quotes)
+        yield _source_view(cited, _cited_paper(cited[0], papers), links, quotes)
 
 
 def _source_view(
     cited: Sequence[Citation],
-    paper: Paper | None,
+    paper: Paper,
     links: SubscriberLinks,
     quotes: tuple[tuple[int, str], ...],
 ) -> SourceView:
-    first = cited[0]
-    paper = paper or Paper(first.paper_id, first.title, "", url=first.url)
     url, address = _link(paper, links)
     return SourceView(
         numbers=tuple(c.n for c in cited),
-        title=_title(first.title),
+        title=_title(paper.title),
         url=url,
         address=address,
         identity=formatting.paper_identifier(paper),

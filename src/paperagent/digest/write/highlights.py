@@ -3,7 +3,8 @@
 Each sentence is scored for each role by features of its text (authors acting, results, numbers,
 background, code links) and its position. The weights of `new` were fitted as a conditional logit on 89
 labeled abstracts; `eval/highlights.py` measures the agreement with human choices on these and
-on 38 others.
+on 38 others. A sentence that stands alone does not open with a reference to an earlier one
+(`discourse`), unless no sentence of the abstract is better.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paperagent.text import cues
+from paperagent.text.discourse import refers_back, standalone
 from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms
@@ -60,15 +62,20 @@ class Highlights:
     """The sentences of one abstract that represent it."""
 
     new: Sentence
-    """What the authors did or found: the best single sentence about the paper."""
+    """What the authors did or found: the best sentence about the paper that can be read alone."""
     offer: Sentence
     """What the authors made or studied."""
     result: Sentence | None
     """The result; None if no sentence besides the two states one."""
     problem: Sentence | None
     """The problem that the paper addresses."""
+    alone: tuple[Sentence, ...]
+    """The sentences that can be read alone, best first, without lead-ins that refer to an earlier sentence.
+    If there are none, all sentences."""
+    headlines: tuple[Sentence, ...]
+    """Those of them that say in at most 45 words what was made or found, without announcing or praising."""
     others: tuple[Sentence, ...] = ()
-    """The other sentences, most informative first."""
+    """The sentences that are none of the above, most informative first."""
 
     @property
     def summary(self) -> tuple[Sentence, ...]:
@@ -78,14 +85,14 @@ class Highlights:
         others = [s for s in self.others if s not in chosen]
         return tuple([*chosen, *others][:_SUMMARY_SENTENCES])
 
-    @property
-    def headline(self) -> Sentence:
-        """The sentence for an overview: if possible, one other than `new` that is clear without context."""
-        result = self.result if self.result and not _VAGUE.search(self.result.text) else None
-        candidates = (
-            s for s in (self.offer, result) if s and s is not self.new and not _DEPENDENT.search(s.text)
-        )
-        return next(candidates, self.new)
+    def headline(self, used: Sequence[Sentence]) -> Sentence | None:
+        """Return the sentence for an overview: what was made, or else what was found.
+
+        Args:
+            used: Sentences that the same mail shows elsewhere.
+        """
+        indexes = {s.index for s in used}
+        return next((s for s in self.headlines if s.index not in indexes), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +154,38 @@ def highlights(paper: Paper) -> Highlights | None:
     if not sentences:
         return None
     features = _features(paper.title, sentences)
-    new, offer = (_best(sentences, _scores(features, weights)) for weights in (_NEW, _OFFER))
+    ranked = sorted(zip(sentences, features, strict=True), key=lambda p: (-_score(p[1], _NEW), p[0].index))
+    alone = [(standalone(s), f) for s, f in ranked]
+    alone = [(s, f) for s, f in alone if not refers_back(s.text)] or alone
+    new = next(s for s in sentences if s.index == alone[0][0].index)
+    offer = _best(sentences, _scores(features, _OFFER))
+    headlines = [s for s, f in alone if _is_headline(s, f, is_offer=s.index == offer.index)]
+    headlines.sort(key=lambda s: s.index != offer.index)
     others = [(s, f) for s, f in zip(sentences, features, strict=True) if s is not new and s is not offer]
     after = [(s, f) for s, f in others if s.index > offer.index and _states_result(f)]
     before = [(s, f) for s, f in others if s.index < offer.index or (offer.index == 0 and _states_problem(f))]
-    by_score = sorted(others, key=lambda pair: -_score(pair[1], _NEW))
     return Highlights(
         new,
         offer,
         _best_of_pairs(after, _RESULT),
         _best_of_pairs(before, _PROBLEM_WEIGHTS),
-        tuple(s for s, _ in by_score),
+        tuple(s for s, _ in alone),
+        tuple(headlines),
+        tuple(s for s, _ in ranked if s is not new and s is not offer),
+    )
+
+
+def _is_headline(sentence: Sentence, features: _Features, *, is_offer: bool) -> bool:
+    improves = features.better and not features.problem
+    tells_of_work = is_offer or features.acts or features.finds or features.name or improves
+    return bool(tells_of_work) and not (
+        features.vague
+        or features.cut_off
+        or features.code_link
+        or features.short
+        or len(sentence.text.split()) > _MANY_WORDS
+        or refers_back(sentence.text)
+        or cues.is_outlook(sentence.text)
     )
 
 

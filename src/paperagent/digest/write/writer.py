@@ -81,8 +81,8 @@ class _Description(NamedTuple):
     """The sentences about one paper."""
 
     claim: CitedClaim
-    """Claims about what is new, for the item."""
-    headline: CitedClaim
+    """What is new, for the item."""
+    headline: CitedClaim | None
     """Another sentence, for the overview."""
 
 
@@ -206,8 +206,10 @@ class IssueWriter:
             return None
         if sentences is None:
             return None
-        claim = self._drafted_claims.get(paper.paper_id) or quote_sentence(paper, sentences.new)
-        return _Description(claim, quote_sentence(paper, sentences.headline))
+        new = sentences.alone[0]
+        headline = sentences.headline([new])
+        claim = self._drafted_claims.get(paper.paper_id) or quote_sentence(paper, new)
+        return _Description(claim, quote_sentence(paper, headline) if headline else None)
 
     def _paper_highlights(self, paper: Paper) -> Highlights | None:
         key = (paper.paper_id, paper.abstract)
@@ -218,19 +220,25 @@ class IssueWriter:
     def _overview(
         self, themes: Sequence[Theme], descriptions: Mapping[str, _Description]
     ) -> list[CitedClaim]:
-        """Return a sentence about each of the first themes, then about further papers."""
+        """Return a sentence about each of the first themes, then about further papers.
+
+        Papers without a sentence besides the item's are passed over.
+        """
         claims: list[CitedClaim] = []
-        covered: set[str] = set()
-        for theme in themes[:MAX_OVERVIEW]:
+        others: list[tuple[float, CitedClaim]] = []
+        for theme in themes:
             draft = self._drafts.get(theme.key, _NO_DRAFT)
-            drafted = (o for o in draft.overviews if {c.paper_id for c in o.citations} <= descriptions.keys())
-            best = max(theme.items, key=lambda i: i.score)
-            covered.add(best.paper.paper_id)
-            claims.append(next(drafted, descriptions[best.paper.paper_id].headline))
-        others = [i for t in themes for i in t.items if i.paper.paper_id not in covered]
-        others.sort(key=lambda i: -i.score)
-        claims += [descriptions[i.paper.paper_id].headline for i in others]
-        return claims[:MAX_OVERVIEW]
+            drafted = [o for o in draft.overviews if {c.paper_id for c in o.citations} <= descriptions.keys()]
+            items = sorted(theme.items, key=lambda i: -i.score)
+            headlines = [(i.score, descriptions[i.paper.paper_id].headline) for i in items]
+            quoted = [(score, headline) for score, headline in headlines if headline]
+            if drafted:
+                claims.append(drafted[0])
+            elif quoted:
+                claims.append(quoted.pop(0)[1])
+            others += quoted
+        others.sort(key=lambda pair: -pair[0])
+        return [*claims, *(headline for _, headline in others)][:MAX_OVERVIEW]
 
     def _written_theme(
         self, theme: Theme, descriptions: Mapping[str, _Description], numbering: CitationNumbering

@@ -48,6 +48,7 @@ class FakeWriter:
         self.failing = set(failing)
         self.error = error or PaperAgentError("issue withheld: a claim that did not pass its check is shown")
         self.uses_llm = uses_llm
+        self.translator = None
         self.drafted = self.written = 0
         self.usage = Usage(3, cost_usd=0.5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -14,6 +15,8 @@ from paperagent.llm.protocol import PRICE_HINT, Completion, Pricing, TextModel, 
 from paperagent.types import Usage
 
 T = TypeVar("T")
+MAX_CONSECUTIVE_FAILURES = 4
+"""Failures in a row after which `complete_all` makes no further call."""
 
 
 _LISTED_POINTER = re.compile(r'"\d+\.\d+"(?:, )?')
@@ -168,6 +171,61 @@ def complete(model: TextModel, call: CompletionRequest, parse: Callable[[str], T
             return CallOutcome(parse(text), usage)
     except EndpointError as error:
         return CallOutcome(None, usage, str(error), error.kind)
+
+
+def complete_all(
+    model: TextModel,
+    budget: Budget,
+    calls: Sequence[CompletionRequest],
+    parse: Callable[[str], T],
+    *,
+    max_concurrent: int = 1,
+) -> list[CallOutcome[T]]:
+    """Make calls within a budget, in order, and return their outcomes.
+
+    A call that could exceed the budget waits until the earlier ones are paid, and is refused if it still does
+    not fit. After `MAX_CONSECUTIVE_FAILURES` no further call is made, because each may take a minute to fail.
+
+    Args:
+        model: The model to call.
+        budget: Pays for the calls.
+        calls: The requests.
+        parse: Converts a reply's text to the value; may raise `EndpointError`.
+        max_concurrent: The number of calls that are made at the same time.
+
+    Raises:
+        ConfigError: A proxy blocks the connection.
+    """
+    outcomes: list[CallOutcome[T]] = []
+    failures = 0
+    with ThreadPoolExecutor(max_concurrent) as pool:
+        while len(outcomes) < len(calls) and failures < MAX_CONSECUTIVE_FAILURES:
+            batch = _affordable(model, budget, calls[len(outcomes) :][:max_concurrent])
+            if not batch:
+                break
+            for outcome in pool.map(lambda call: complete(model, call, parse), batch):
+                budget.account(outcome.usage)
+                failures = failures + 1 if outcome.value is None else 0
+                outcomes.append(outcome)
+    gave_up = failures >= MAX_CONSECUTIVE_FAILURES
+    error = outcomes[-1].error if gave_up else budget.refusal()
+    return [*outcomes, *(CallOutcome(None, Usage(), error) for _ in calls[len(outcomes) :])]
+
+
+def _affordable(
+    model: TextModel, budget: Budget, calls: Sequence[CompletionRequest]
+) -> list[CompletionRequest]:
+    """Return the first calls that fit the budget together; cached replies cost nothing."""
+    planned = 0.0
+    batch: list[CompletionRequest] = []
+    for call in calls:
+        if not is_cached(model, call):
+            usage = budget.max_usage(call)
+            if not budget.allows(usage, planned=planned):
+                break
+            planned += usage.cost_usd or 0.0
+        batch.append(call)
+    return batch
 
 
 def _stream(model: TextModel, call: CompletionRequest) -> AbstractContextManager[TextStream]:

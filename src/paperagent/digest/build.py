@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,7 +22,9 @@ from paperagent.digest.links import LinkBuilder
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.render.renderer import Rendered, render_issue
 from paperagent.digest.render.view import describe_reason
+from paperagent.digest.write.translation import without_translation
 from paperagent.errors import PaperAgentError, visible
+from paperagent.text.languages import Language
 from paperagent.types import Progress, Usage
 
 if TYPE_CHECKING:
@@ -98,7 +100,9 @@ class IssueBuilder:
         self._prepare([preferences])
         selection = self._selector.select(preferences)
         self._writer.draft([selection])
-        return self._writer.write(selection)
+        issue = self._writer.write(selection)
+        language = preferences.translation
+        return self._translate([(issue, language)])[0] if language else issue
 
     def preview(self, preferences: Preferences, subscriber_id: int | None = None) -> Rendered:
         """Return the issue as a mail to a subscriber, or without personal links.
@@ -154,11 +158,9 @@ class IssueBuilder:
             self._writer.draft(selection for _, selection in drafted)
             selections = iter(drafted)
         done = 0
-        while batch := list(islice(selections, _BATCH_SIZE)):
-            issues = [
-                self._new_issue(subscriber, selection, report, include_empty=include_empty)
-                for subscriber, selection in batch
-            ]
+        written = self._write_all(selections, report, include_empty=include_empty)
+        while batch := list(islice(written, _BATCH_SIZE)):
+            issues = [self._new_issue(*parts, report) for parts in batch]
             report.built += ledger.store_issues([i for i in issues if i], clock())
             done += len(batch)
             report.usage = self._writer.usage
@@ -171,8 +173,10 @@ class IssueBuilder:
         missing = self._missing(recipients, ledger, general=True)
         if not missing:
             return Usage()
-        selections = self._selections(missing, subscribers, Preferences(), BuildReport(self._period))
-        return self._writer.estimate(selection for _, selection in selections)
+        chosen = self._selections(missing, subscribers, Preferences(), BuildReport(self._period))
+        selections = [selection for _, selection in chosen]
+        usage, translator = self._writer.estimate(selections), self._writer.translator
+        return usage + translator.estimate(selections) if translator else usage
 
     def _missing(
         self, recipients: Sequence[Subscriber], ledger: Ledger, *, general: bool
@@ -199,17 +203,58 @@ class IssueBuilder:
             if selection is not None:
                 yield subscriber, selection
 
-    def _new_issue(
+    def _write_all(
+        self,
+        selections: Iterable[tuple[Subscriber | None, Selection]],
+        report: BuildReport,
+        *,
+        include_empty: bool,
+    ) -> Iterator[tuple[Subscriber | None, Selection, Issue | None]]:
+        """Yield each issue, or None if it is empty or failed.
+
+        Those that are translated come last, because they share the calls to the model.
+        """
+        waiting = []
+        for subscriber, selection in selections:
+            issue = self._write(subscriber, selection, report, include_empty=include_empty)
+            if issue is not None and selection.preferences.translation is not None:
+                waiting.append((subscriber, selection, issue, selection.preferences.translation))
+            else:
+                yield subscriber, selection, issue
+        translated = self._translate([(issue, language) for _, _, issue, language in waiting])
+        for (subscriber, selection, _, _), issue in zip(waiting, translated, strict=True):
+            yield subscriber, selection, issue
+        if self._writer.translator is not None:
+            report.notes |= dict.fromkeys(self._writer.translator.notes(), 1)
+
+    def _translate(self, issues: Sequence[tuple[Issue, Language]]) -> list[Issue]:
+        if self._writer.translator is None:
+            return [without_translation(issue, language) for issue, language in issues]
+        return self._writer.translator.translate(issues)
+
+    def _write(
         self, subscriber: Subscriber | None, selection: Selection, report: BuildReport, *, include_empty: bool
-    ) -> NewIssue | None:
-        """Write and render one issue; return None if it is empty or failed."""
+    ) -> Issue | None:
         if not any(selection.items) and not selection.updates and not include_empty:
             categories = selection.preferences.categories
             in_none = report.papers and categories and not selection.screened
             report.skipped[f"no papers in {', '.join(categories)}" if in_none else "no new papers"] += 1
             return None
         with _reporting(subscriber, report):
-            issue = self._writer.write(selection)
+            return self._writer.write(selection)
+        return None
+
+    def _new_issue(
+        self,
+        subscriber: Subscriber | None,
+        selection: Selection,
+        issue: Issue | None,
+        report: BuildReport,
+    ) -> NewIssue | None:
+        """Render an issue; return None if there is none or it failed."""
+        if issue is None:
+            return None
+        with _reporting(subscriber, report):
             rendered = self._render(issue, subscriber.id if subscriber else None)
             for note in (*issue.notes, *rendered.notes):
                 report.notes[note] = report.notes.get(note, 0) + 1

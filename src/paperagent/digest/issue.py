@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from paperagent.answering.citations import cite, quoted_claim
 from paperagent.layout import Block, counted, single_claim_blocks, source_blocks
 from paperagent.notebook import Displayed
+from paperagent.text.languages import Language
 from paperagent.types import Citation, Claim, Mode, Paper, Sentence, Usage
 
 if TYPE_CHECKING:
@@ -94,6 +95,21 @@ class StandingAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Translation:
+    """A model's translation of an issue's sentences. Its meaning is not checked."""
+
+    language: Language
+    model: str
+    sentences: Mapping[str, str]
+    """English sentence → translation; some sentences may have none."""
+
+    @property
+    def label(self) -> str:
+        """What precedes each translation."""
+        return f"{self.language.name} translation, by {self.model}, not checked:"
+
+
+@dataclass(frozen=True, slots=True)
 class Issue(Displayed):
     """A written and verified issue.
 
@@ -112,6 +128,7 @@ class Issue(Displayed):
     model: str | None = None
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ()
+    translation: Translation | None = None
 
     def __repr__(self) -> str:
         """Return a short form for debugging."""

@@ -265,6 +265,7 @@ def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
     from paperagent.answering.call_budget import Budget
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.digest.write.llm_writer import MAX_CONCURRENT_CALLS, ThemeWriter, ThemeWriterConfig
+    from paperagent.digest.write.translation import Translator
     from paperagent.digest.write.writer import DigestLLM
     from paperagent.llm import prompts
 
@@ -282,7 +283,15 @@ def _digest_llm(settings: Settings, context: LLMContext) -> DigestLLM:
     def answerer(pipeline: Pipeline, max_cost: float | None) -> LLMAnswerer:
         return LLMAnswerer(pipeline, context.model, replace(config, max_cost=max_cost))
 
-    return DigestLLM(theme_writer, budget, answerer)
+    translator = Translator(
+        context.model,
+        prompts.load("translate", settings.prompts_dir),
+        budget,
+        config.salt,
+        config.context_tokens,
+        concurrent,
+    )
+    return DigestLLM(theme_writer, budget, answerer, translator)
 
 
 # --- summaries ---

@@ -112,6 +112,9 @@ def _shortened_views(issue: Issue, links: SubscriberLinks) -> Iterator[tuple[str
         issue_view(issue, links, max_also=5, max_quote=200),
     )
     yield "also noticed: none", issue_view(issue, links, max_also=0, max_quote=120)
+    if issue.translation is not None:
+        issue = replace(issue, translation=None)
+        yield "the translations left out", issue_view(issue, links, max_also=0, max_quote=120)
     for _ in range(_MAX_DROPPED_PAPERS):
         issue = without_last_paper(issue)
         yield "the last paper left out", issue_view(issue, links, max_also=0, max_quote=120)

@@ -41,6 +41,20 @@ class ClaimView:
     """Precedes the first of ``quotes``."""
     quotes: tuple[tuple[int, str], ...] = ()
     """The number and full sentence of each citation under an unverified claim."""
+    translation: str = ""
+    """The sentence in the subscriber's language, with `IssueView.translation` as its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationView:
+    """What all translations of an issue have in common."""
+
+    label: str
+    """Precedes each translation: the language and the model, and that it is not checked."""
+    lang: str
+    """The BCP 47 tag of the language."""
+    dir: str
+    """``ltr`` or ``rtl``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,8 @@ class IssueView:
     links: SubscriberLinks
     footer: str
     """Why the subscriber got this mail."""
+    translation: TranslationView | None = None
+    """How the translations are shown; None if there are none."""
 
     @property
     def feedback(self) -> tuple[PaperView, ...]:
@@ -155,7 +171,16 @@ def issue_view(
         notes=tuple(dict.fromkeys(_notes(issue))),
         links=links,
         footer=_footer(issue, links),
+        translation=_translation_view(issue),
     )
+
+
+def _translation_view(issue: Issue) -> TranslationView | None:
+    if issue.translation is None:
+        return None
+    language = issue.translation.language
+    label = formatting.clean_text(issue.translation.label, 160)
+    return TranslationView(label, language.tag, "rtl" if language.is_rtl else "ltr")
 
 
 def _notes(issue: Issue) -> Iterator[str]:
@@ -205,9 +230,14 @@ def screened(issue: Issue) -> str:
 def label(issue: Issue) -> str:
     """Return a sentence on who wrote the sentences and how they were checked."""
     if issue.mode == "extractive":
-        return "Every sentence is quoted word for word from the abstract it cites."
-    text = f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
-    return f"{text} {_CHECK_UNSETTLED}" if any(c.support == "unverified" for c in issue.claims) else text
+        text = "Every sentence is quoted word for word from the abstract it cites."
+    else:
+        text = f"Written by {_model(issue)}; every sentence was checked against the abstract it cites."
+    if any(c.support == "unverified" for c in issue.claims):
+        text += f" {_CHECK_UNSETTLED}"
+    if issue.translation is not None:
+        text += " The translations were not checked."
+    return text
 
 
 def _model(issue: Issue) -> str:
@@ -227,7 +257,7 @@ def _title(text: str) -> str:
 
 def _claim_views(claims: Iterable[Claim], issue: Issue) -> tuple[ClaimView, ...]:
     by_number = {c.n: c for c in issue.citations}
-    return tuple(_claim_view(claim, sentences_under(claim, by_number)) for claim in claims)
+    return tuple(_claim_view(claim, sentences_under(claim, by_number), issue) for claim in claims)
 
 
 def _overview_views(issue: Issue, papers: Mapping[str, Paper], links: SubscriberLinks) -> Iterator[ClaimView]:
@@ -246,13 +276,15 @@ def _cited_paper(citation: Citation, papers: Mapping[str, Paper]) -> Paper:
     return papers.get(citation.paper_id, unknown)
 
 
-def _claim_view(claim: Claim, quoted_under: Sequence[Citation]) -> ClaimView:
+def _claim_view(claim: Claim, quoted_under: Sequence[Citation], issue: Issue) -> ClaimView:
+    translation = issue.translation.sentences.get(claim.text, "") if issue.translation else ""
     return ClaimView(
         formatting.clean_text(claim.text),
         claim.citations,
         remark=REPLACED if is_replaced(claim) else "",
         label=UNVERIFIED if quoted_under else "",
         quotes=tuple((c.n, formatting.clean_text(c.quote, formatting.MAX_QUOTE)) for c in quoted_under),
+        translation=formatting.clean_text(translation),
     )
 
 

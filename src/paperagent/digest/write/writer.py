@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from paperagent.answering.call_budget import Budget
     from paperagent.answering.llm_pipeline import LLMAnswerer
     from paperagent.digest.preferences import Preferences
+    from paperagent.digest.write.translation import Translator
     from paperagent.retrieval.scoring import RankablePaper, TermStatistics
     from paperagent.types import QueryEmbedder, TokenEncoder
 
@@ -63,6 +64,7 @@ class DigestLLM:
     budget: Budget
     answerer: Callable[[Pipeline, float | None], LLMAnswerer]
     """Returns an answerer over a pipeline, limited to the given cost in US dollars."""
+    translator: Translator | None = None
     consecutive_failures: int = 0
 
     def answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer | None:
@@ -124,6 +126,11 @@ class IssueWriter:
     def uses_llm(self) -> bool:
         """Whether a model writes."""
         return self._llm is not None
+
+    @property
+    def translator(self) -> Translator | None:
+        """Translates the issues; None without a model."""
+        return self._llm.translator if self._llm else None
 
     @property
     def usage(self) -> Usage:

@@ -254,6 +254,69 @@ def test_run_does_everything_and_then_nothing(run: Run, home: Path, monkeypatch:
     assert "none due" in again
 
 
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock be on Monday after 2026-W27."""
+    import datetime as dt
+
+    now = dt.datetime(2026, 7, 6, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: now)
+
+
+def feed_of(folder: Path, name: str, listed: str) -> Path:
+    """Write a feed with one paper, and return its path."""
+    page = folder / f"{name}.jsonl"
+    abstract = f"We study retrieved passages of {name}. Our method {name} improves recall by 12 points."
+    paper = {"title": f"Retrieved passages of {name}", "abstract": abstract, "listed": listed}
+    page.write_text(json.dumps(paper) + "\n", encoding="utf-8")
+    return page
+
+
+@pytest.mark.usefixtures("noon")
+def test_run_reads_the_followed_feeds_first(run: Run, home: Path, tmp_path: Path) -> None:
+    """What a feed has listed by then is in the mail of the same run; --no-read leaves it out."""
+    subscribe(run)
+    run("feeds", "add", str(feed_of(tmp_path, "Quorvex", "2026-07-02")))
+    told = run("digest", "run", "--no-read")
+    assert "none due" in told
+    assert "no new papers from 2026-06-29 to 2026-07-05" in told
+    told = run("digest", "run")
+    assert "1 feed read: 1 paper, 1 new" in told
+    assert told.index("1 feed read") < told.index("2026-W27: 2 issues built")
+    (mail,) = (home / "outbox").glob("*.eml")
+    assert b"Quorvex" in mail.read_bytes()
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_feed_that_fails_holds_up_no_mail(run: Run, home: Path, tmp_path: Path) -> None:
+    """The others are read and sent; the run ends with the exit code of the feed."""
+    subscribe(run)
+    for name in ("Quorvex", "Tindersift"):
+        run("feeds", "add", str(feed_of(tmp_path, name, "2026-07-02")))
+    (tmp_path / "Quorvex.jsonl").unlink()
+    told = run("digest", "run", code=4)
+    assert "Quorvex.jsonl: " in told
+    (mail,) = (home / "outbox").glob("*.eml")
+    assert b"Tindersift" in mail.read_bytes()
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_run_without_mail_says_why(run: Run, tmp_path: Path) -> None:
+    """Nothing was read: an error. Nothing is new, or nobody is subscribed: none."""
+    told = run("digest", "run", code=4)
+    assert "no confirmed subscriber" in told
+    assert "digest 2026-W27: nothing was read: no feed is followed" in told
+    page = feed_of(tmp_path, "Quorvex", "2026-05-01")
+    run("feeds", "add", str(page))
+    subscribe(run)
+    told = run("digest", "run")
+    assert "no new papers from 2026-06-29 to 2026-07-05" in told
+    assert "warning" not in told
+    page.unlink()
+    told = run("digest", "run", code=4)
+    assert "the library has no papers from 2026-06-29 to 2026-07-05" in told
+
+
 def test_an_issue_that_cannot_be_built_holds_up_no_mail(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -515,7 +578,7 @@ def test_a_subscriber_is_shown(run: Run, home: Path) -> None:
 def test_the_schedule(run: Run, home: Path) -> None:
     """A cron line and both units, which name the library and the command."""
     told = run("digest", "schedule", "--day", "fri", "--at", "18:30", "--tz", "Europe/Berlin")
-    assert "CRON_TZ=Europe/Berlin\n30 18 * * 5 PAPERAGENT_HOME=" in told
+    assert f" PAPERAGENT_HOME={home} PAPERAGENT_TIMEZONE=Europe/Berlin " in told
     assert "OnCalendar=Fri 18:30 Europe/Berlin\nPersistent=true\n" in told
     assert f'Environment="PAPERAGENT_HOME={home}"' in told
     assert "0 7 * * * " in run("digest", "schedule", "--day", "daily")

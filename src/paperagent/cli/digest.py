@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from paperagent.cli.digest_inbox import inbox, read_inbox
-from paperagent.cli.digest_send import (
-    dkim,
-    list_issues,
-    no_check_option,
-    send,
-    send_due,
-    warn_without_unsubscribe,
-)
+from paperagent.cli.digest_inbox import inbox
+from paperagent.cli.digest_run import raise_for_failed_issues, run, schedule, show_build_report
+from paperagent.cli.digest_send import dkim, list_issues, send, warn_without_unsubscribe
 from paperagent.cli.options import (
     MAX_COST_USD,
     CommandGroup,
@@ -38,14 +27,7 @@ from paperagent.cli.subscribers import open_digest
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
-    from collections import Counter
-
-    from paperagent.digest.build import BuildReport
     from paperagent.types import Usage
-
-
-_MAX_REASONS = 5
-"""Reasons for skipped issues that are named."""
 
 
 @click.group(cls=CommandGroup)
@@ -58,6 +40,8 @@ digest.add_command(send)
 digest.add_command(list_issues)
 digest.add_command(inbox)
 digest.add_command(dkim)
+digest.add_command(run)
+digest.add_command(schedule)
 
 
 @digest.command()
@@ -93,8 +77,8 @@ def build(session: Session, /, **options: Any) -> None:
         period = chosen or service.current_period(options["only"])
         report = service.build(period, progress=progress, **options)
         warn_without_unsubscribe(service, report.built)
-    _show_build_report(report, today=service.today())
-    _raise_for_failed_issues([report])
+    show_build_report(report, today=service.today())
+    raise_for_failed_issues([report])
 
 
 def _estimate_text(usage: Usage) -> str:
@@ -103,120 +87,6 @@ def _estimate_text(usage: Usage) -> str:
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
     tokens = f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens"
     return f"at most {counted(usage.calls, 'model call')}, {tokens}, {cost}, excluding standing questions"
-
-
-def _show_build_report(report: BuildReport, *, today: dt.date) -> None:
-    for note, count in report.notes.items():
-        warn(f"{note}{f' ({count} issues)' if count > 1 else ''}")
-    for subscriber, reason in report.failed:
-        warn(f"{subscriber}: issue not built: {reason}")
-    period = report.period
-    if report.skipped and not report.papers:
-        warn(
-            f"the library has no papers from {period.since} to {period.until}; "
-            "run 'paperagent ingest', or choose other days with --week"
-        )
-    elif report.built and period.until >= today:
-        warn(f"{period.name} is not over yet: papers that arrive later are not added to its issues")
-    show(_build_blocks(report))
-
-
-def _raise_for_failed_issues(reports: Sequence[BuildReport]) -> None:
-    from paperagent.errors import PaperAgentError
-
-    failed = [r for r in reports if r.failed]
-    if failed:
-        periods, count = ", ".join(r.period.name for r in failed), sum(len(r.failed) for r in failed)
-        raise PaperAgentError(
-            f"digest {periods}: {counted(count, 'issue')} could not be built; see the warnings"
-        )
-
-
-def _build_blocks(report: BuildReport) -> Iterator[Block]:
-    skipped = f", {report.skipped.total():,} skipped ({_reasons(report.skipped)})" if report.skipped else ""
-    counts = f"{counted(report.built, 'issue')} built, {report.already:,} already built{skipped}"
-    yield Block("text", f"{report.period.name}: {counts}", tight=True)
-    usage = report.usage
-    if usage.calls:
-        cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-        yield Block("text", f"{counted(usage.calls, 'model call')}, cost {cost}", tight=True)
-
-
-def _reasons(skipped: Counter[str]) -> str:
-    """Return the most frequent reasons, each with its number if there are several."""
-    if len(skipped) == 1:
-        return next(iter(skipped))
-    first = skipped.most_common(_MAX_REASONS)
-    others = skipped.total() - sum(count for _, count in first)
-    parts = [f"{count:,}: {reason}" for reason, count in first]
-    return "; ".join([*parts, f"{others:,}: other reasons"] if others else parts)
-
-
-@digest.command()
-@click.option(
-    "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
-)
-@no_check_option
-@common_options
-@click.pass_obj
-def run(session: Session, *, outbox: Path | None, check: bool) -> None:
-    """Build and send everything that is due.
-
-    Intended for cron or a systemd timer. Weekly subscribers get the last complete week, daily subscribers
-    get yesterday, monthly subscribers get the last complete month. Running it again is safe: nothing is built
-    or sent twice. If PAPERAGENT_IMAP_URL is set, the mailbox is read first, as by 'digest inbox'.
-    """
-    with open_digest(session) as service, service.lock():
-        reports = []
-        inbox_error = read_inbox(service)
-        for period in service.current_periods():
-            reports.append(service.build(period))
-            _show_build_report(reports[-1], today=service.today())
-        send_due(service, check=check, outbox=outbox)  # a failed issue does not hold up the others
-    _raise_for_failed_issues(reports)
-    if inbox_error is not None:
-        raise inbox_error
-
-
-@digest.command()
-@click.option(
-    "--day",
-    type=click.Choice(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "daily"]),
-    help="Day of the week, or daily (default: daily if there are or may be daily subscribers, else mon).",
-)
-@click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="Time of day.")
-@click.option(
-    "--tz", "zone", type=TextParam(), help="Time zone, such as Europe/Berlin (default: system time zone)."
-)
-@common_options
-@click.pass_obj
-def schedule(session: Session, *, day: str | None, time: str, zone: str | None) -> None:
-    """Print a cron line and systemd units.
-
-    They run the digest. Nothing is installed. A daily job also sends the weekly issues, each once. The output
-    refers to the settings file in use: --env-file, or .env in the current folder.
-    """
-    from paperagent.digest.schedule import schedule_units
-    from paperagent.factory.digest import daily_subscribers
-
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time, re.ASCII):
-        raise click.UsageError("--at: not a time of day; use HH:MM")
-    program = Path(shutil.which("paperagent") or sys.argv[0]).absolute()
-    settings = session.settings()
-    file = session.env_file or Path(".env")
-    env_file = file.absolute() if file.is_file() else None
-    if settings.smtp_url is not None and env_file is None:
-        warn(
-            "PAPERAGENT_SMTP_URL is set only in this shell, so cron and systemd will not see it; "
-            "put the settings in a file and pass it with --env-file"
-        )
-    daily = daily_subscribers(settings)
-    if daily and day not in {None, "daily"}:
-        warn(f"{counted(daily, 'subscriber')} asked for a daily issue; use --day daily")
-    if day is None:
-        day = "daily" if daily or settings.signup_open else "mon"
-    at = dt.time.fromisoformat(time)
-    sys.stdout.write(schedule_units(program, settings.home, day=day, at=at, zone=zone, env_file=env_file))
 
 
 @digest.command()

@@ -1,26 +1,19 @@
-"""The periods that issues cover (days, weeks, months), and the cron and systemd units of a schedule."""
+"""The periods that issues cover (days, weeks, months)."""
 
 from __future__ import annotations
 
 import calendar
 import datetime as dt
 import re
-import shlex
-import zoneinfo
-from pathlib import Path
 from typing import NoReturn
 
 from paperagent.digest.issue import Period
 from paperagent.digest.preferences import Frequency
 from paperagent.errors import InputError, visible
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = re.compile(r"([0-9]{4})-?[Ww]([0-9]{2})")
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 _ONE_DAY = dt.timedelta(days=1)
-
-
-# --- periods ---
 
 
 def parse_week(text: str) -> Period:
@@ -141,87 +134,3 @@ def choose_period(
     if since is None or until is None:
         raise InputError("digest: give both since and until, or a week")
     return days_between(since, until)
-
-
-# --- cron and systemd ---
-
-
-def schedule_units(
-    program: Path,
-    home: Path,
-    *,
-    day: str,
-    at: dt.time,
-    zone: str | None = None,
-    env_file: Path | None = None,
-) -> str:
-    """Return a cron line, a systemd service and its timer that run the digest.
-
-    paperagent has no scheduler of its own.
-
-    Args:
-        program: The executable.
-        home: The library's folder.
-        day: One of `WEEKDAYS`, or ``daily``.
-        at: The time of day.
-        zone: An IANA time zone; the machine's own if None.
-        env_file: The file with the settings; cron and systemd do not read the shell's environment.
-
-    Raises:
-        InputError: an unknown time zone, or a path with a line break.
-    """
-    if zone is not None and zone not in zoneinfo.available_timezones():
-        raise InputError(f"tz: unknown time zone {visible(zone, limit=40)}; use one such as Europe/Berlin")
-    for path in (program, home, env_file or home):
-        if not str(path).isprintable():
-            raise InputError(f"path {visible(str(path), limit=80)}: cannot be written in a schedule; move it")
-    words = [str(program), "digest", "run", *(("--env-file", str(env_file)) if env_file else ())]
-    return _CRON.format(
-        zone=f"CRON_TZ={zone}\n" if zone else "",
-        minute=at.minute,
-        hour=at.hour,
-        day="*" if day == "daily" else (WEEKDAYS.index(day) + 1) % 7,
-        command=f"PAPERAGENT_HOME={shlex.quote(str(home))} {shlex.join(words)}".replace("%", r"\%"),
-    ) + _SYSTEMD.format(
-        home=systemd_quote(f"PAPERAGENT_HOME={home}"),
-        command=" ".join(systemd_quote(word) for word in words),
-        when=" ".join(
-            part for part in ("" if day == "daily" else day.title(), f"{at:%H:%M}", zone or "") if part
-        ),
-    )
-
-
-def systemd_quote(text: str) -> str:
-    """Return ``text`` as one word of a systemd unit (systemd.syntax(7); % as in systemd.unit(5))."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
-
-
-_CRON = """\
-# crontab -e
-{zone}{minute} {hour} * * {day} {command}
-"""
-_SYSTEMD = """
-# ~/.config/systemd/user/paperagent-digest.service
-[Unit]
-Description=Build and send the paper digest
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-Environment={home}
-ExecStart={command}
-
-# ~/.config/systemd/user/paperagent-digest.timer
-[Unit]
-Description=Schedule of the paper digest
-
-[Timer]
-OnCalendar={when}
-Persistent=true
-
-[Install]
-WantedBy=timers.target
-
-# then: systemctl --user daemon-reload && systemctl --user enable --now paperagent-digest.timer
-"""

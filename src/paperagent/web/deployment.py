@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paperagent.digest.schedule import systemd_quote
+from paperagent.digest.jobs import systemd_quote
 from paperagent.errors import InputError, visible
 
 

@@ -159,6 +159,35 @@ def test_run_sends_each_subscriber_the_last_period_of_their_own(
     assert [mail for mail in mails(tmp_path / "library") if mail[0] == MONTHLY] == [received[1]]
 
 
+@pytest.mark.parametrize(
+    ("zone", "moment", "name"),
+    [
+        ("Asia/Tokyo", "2026-06-30T22:00", "2026-06"),  # 1 July, 7:00
+        ("Pacific/Auckland", "2026-06-30T11:59", "2026-05"),  # 30 June, 23:59
+        ("Pacific/Auckland", "2026-06-30T12:00", "2026-06"),
+        ("America/Los_Angeles", "2026-07-01T06:59", "2026-05"),  # 30 June, 23:59
+        ("America/Los_Angeles", "2026-07-01T07:00", "2026-06"),
+        ("Europe/Berlin", "2026-03-31T22:00", "2026-03"),  # summer time began on 29 March
+        ("Europe/Berlin", "2026-10-31T22:59", "2026-09"),  # and ended on 25 October
+        ("Europe/Berlin", "2026-10-31T23:00", "2026-10"),
+        ("Asia/Kolkata", "2026-12-31T18:30", "2026-12"),
+    ],
+)
+def test_a_month_ends_at_midnight_in_the_zone_of_the_settings(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str, moment: str, name: str
+) -> None:
+    from paperagent import config
+    from paperagent.factory.digest import digest_service
+
+    monkeypatch.setenv("PAPERAGENT_TIMEZONE", zone)
+    now = dt.datetime.fromisoformat(f"{moment}:00+00:00")
+    monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: now)
+    with digest_service(config.load(home=tmp_path / "library")) as service:
+        service.subscribers.add(MONTHLY, confirmed=True, frequency="monthly")
+        assert service.current_period(MONTHLY).name == name
+        assert name in [period.name for period in service.current_periods()]
+
+
 def test_the_month_is_due_only_when_someone_gets_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     set_noon(monkeypatch, "2026-07-01")
     subscribe(run, WEEKLY, "weekly")
@@ -187,10 +216,13 @@ def test_a_change_of_frequency_repeats_no_paper(
 
 
 def test_month_option(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--month` names the period of a build and a preview; without it, a subscriber's own is previewed."""
+    """`--month` names a period; without it, a subscriber's own is previewed."""
     subscribe(run, MONTHLY, "monthly")
     subscribe(run, WEEKLY, "weekly")
     assert "2026-06: 2 issues built" in run("digest", "build", "--month", "2026-06")
+    run("digest", "build", "--week", "2026-W26")
+    run("digest", "send", "--month", "2026-06")
+    assert [to for to, _, _ in mails(tmp_path / "library")] == [MONTHLY]
     run("digest", "preview", "--month", "2026-06", "--out", str(tmp_path / "pages"))
     assert "June 2026" in (tmp_path / "pages/2026-06.html").read_text("utf-8")
     set_noon(monkeypatch, "2026-07-01")

@@ -31,6 +31,7 @@ no_check_option = click.option(
 
 @click.command()
 @click.option("--week", type=TextParam(), help="Send only this week's issue (default: everything due).")
+@click.option("--month", type=TextParam(), help="Send only this month's issue.")
 @click.option("--dry-run", is_flag=True, help="Write the messages as .eml files; change nothing else.")
 @click.option("--only", type=TextParam(), metavar="EMAIL", help="Send to this subscriber only.")
 @click.option("--resend-unknown", is_flag=True, help="Resend messages that may already have arrived.")

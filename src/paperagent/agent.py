@@ -587,13 +587,7 @@ class PaperAgent:
             hits = self._open_pipeline().search(question, k=arguments.top_k(k), filters=filters)
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         return write_summary(
-            self.settings,
-            self._open_store(),
-            self._load_models(),
-            question,
-            hits,
-            llm=llm,
-            from_search=ids is None,
+            self.settings, self._open_store(), question, hits, llm=llm, from_search=ids is None
         )
 
     def digest(
@@ -621,7 +615,7 @@ class PaperAgent:
             since: The first day of the period, instead of ``week``.
             until: The last day of the period, inclusive.
             interests: Topics by which papers are chosen.
-            questions: Questions that are answered only from the papers of the issue.
+            questions: Questions that are answered from the papers of the period.
             categories: Categories by which papers are chosen, such as ``cs.CL``.
             exclude: Phrases and primary categories of papers that are left out.
             authors: Authors whose papers are always chosen, unless they are excluded.

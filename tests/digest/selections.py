@@ -6,8 +6,14 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from paperagent.digest.issue import Item, Period, Reason, Selection, Theme
+import numpy as np
+from weeks import arrival
+
+from paperagent.digest.issue import Item, Period, QuestionAnswer, Reason, Selection, Theme
 from paperagent.digest.preferences import Preferences
+from paperagent.digest.select.candidates import PeriodIndex
+from paperagent.digest.write.highlights import highlights
+from paperagent.digest.write.standing_questions import StandingQuestions
 from paperagent.text.terms import index_terms
 from paperagent.types import Paper
 from sample_library import papers
@@ -49,3 +55,9 @@ def selection(
     themes = tuple(Theme(name, tuple(part), name) for name, part in zip(THEMES, parts, strict=False))
     screened = len(items) + len(also)
     return Selection(WEEK, Preferences(questions=questions), themes, also=also, screened=screened)
+
+
+def answers(questions: Sequence[str], chosen: Iterable[Paper]) -> tuple[QuestionAnswer, ...]:
+    """Return the answers to questions from papers, by words alone."""
+    index = PeriodIndex([arrival(p) for p in chosen])
+    return StandingQuestions(index, Words(), highlights).answers(questions, np.ones(len(index), bool))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from issues import issue as sample_issue
 from mail_helpers import WEEK, DeliveryHarness
 
 from paperagent.digest.build import BuildReport, IssueBuilder
-from paperagent.digest.issue import Issue, Item, Reason, Selection, Theme
+from paperagent.digest.issue import Issue, Item, QuestionAnswer, Reason, Selection, Theme
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.write.writer import check_issue
 from paperagent.errors import PaperAgentError
@@ -30,7 +30,11 @@ class FakeSelector:
     def prepare(self, preferences: Iterable[Preferences]) -> None:
         self.prepared = list(preferences)
 
-    def select(self, preferences: Preferences) -> Selection:
+    def eligible(self, preferences: Preferences) -> tuple[str, ...]:
+        return preferences.categories
+
+    def select(self, preferences: Preferences, answers: Sequence[QuestionAnswer]) -> Selection:
+        assert [a.question for a in answers] == list(preferences.questions)
         self.selected.append(preferences)
         items = tuple(
             Item(p, Reason("central", ""), score=1.0, duplicates=(f"twin of {p.paper_id}",))
@@ -52,9 +56,6 @@ class FakeWriter:
         self.drafted = self.written = 0
         self.usage = Usage(3, cost_usd=0.5)
 
-    def prepare(self, preferences: Iterable[Preferences]) -> None:
-        self.prepared = list(preferences)
-
     def draft(self, selections: Iterable[Selection]) -> None:
         self.drafted = len(list(selections))
 
@@ -63,6 +64,17 @@ class FakeWriter:
         if self.written in self.failing:
             raise self.error
         return sample_issue()
+
+
+class FakeQuestions:
+    """Answers no question."""
+
+    def prepare(self, preferences: Iterable[Preferences]) -> None:
+        self.prepared = list(preferences)
+
+    def answers(self, questions: Iterable[str], eligible: object, *, quoted: bool) -> list[QuestionAnswer]:
+        del eligible, quoted
+        return [QuestionAnswer(question) for question in questions]
 
 
 @pytest.fixture
@@ -77,7 +89,12 @@ def harness(tmp_path: Path) -> DeliveryHarness:
 def build(
     harness: DeliveryHarness, writer: FakeWriter | None = None, selector: FakeSelector | None = None
 ) -> BuildReport:
-    builder = IssueBuilder(WEEK, selector or FakeSelector(), writer or FakeWriter())  # type: ignore[arg-type]
+    builder = IssueBuilder(
+        WEEK,
+        selector or FakeSelector(),  # type: ignore[arg-type]
+        writer or FakeWriter(),  # type: ignore[arg-type]
+        FakeQuestions(),  # type: ignore[arg-type]
+    )
     recipients = harness.subscribers.all(state="confirmed")
     return builder.build(
         recipients, harness.subscribers, harness.ledger, clock=harness.clock, general=Preferences()

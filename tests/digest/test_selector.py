@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weeks import MONDAY, TOPICS, WEEK, MemoryLibrary, arrival, embedded, paper, selector, week
 
-from paperagent.digest.issue import Item, Selection
+from paperagent.digest.issue import Item, QuestionAnswer, Selection, quote_sentence
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.select.selector import PaperSelector
 from paperagent.library.protocol import PaperWithFeatures
+from paperagent.text.sentences import split_sentences
 from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Paper
 
@@ -41,12 +42,66 @@ def test_a_subscriber_gets_what_was_asked_for_and_is_told_why() -> None:
     assert found.screened == 36
 
 
-def test_a_standing_question_brings_papers_too() -> None:
-    """So that there is something to answer it from."""
-    profile = Preferences(questions=("What is new on coral bleaching?",))
-    found = selector([arrival(p) for p in week()]).select(profile)
-    assert on(found) == {"coral bleaching"}
-    assert {c.reason.kind for c in found.items} == {"question"}
+CORAL = "What is new on coral bleaching?"
+
+
+def answer(*papers: Paper, question: str = CORAL) -> QuestionAnswer:
+    """Return an answer that quotes the first sentence of each paper."""
+    quotes = (quote_sentence(p, split_sentences(p.abstract)[0]) for p in papers)
+    return QuestionAnswer(question, tuple(quotes))
+
+
+def test_a_standing_question_brings_the_papers_that_its_answer_cites() -> None:
+    """Only these; without an answer it brings none, and no others take their place."""
+    papers = week()
+    cited = [p for p in papers if "coral" in p.title][:2]
+    chosen = selector([arrival(p) for p in papers])
+    profile = Preferences(questions=(CORAL,))
+    found = chosen.select(profile, [answer(*cited)])
+    assert set(ids(found)) == {p.paper_id for p in cited}
+    assert {(c.reason.kind, c.reason.text) for c in found.items} == {("question", CORAL)}
+    assert found.answers == (answer(*cited),)
+    nothing = chosen.select(profile, [QuestionAnswer(CORAL)])
+    assert (ids(nothing), nothing.answers) == ([], (QuestionAnswer(CORAL),))
+
+
+def test_a_paper_for_an_interest_may_be_cited_by_an_answer() -> None:
+    """It is shown once, for the interest; two questions may share a paper, too."""
+    papers = week()
+    chosen = selector([arrival(p) for p in papers])
+    profile = Preferences(interests=("coral bleaching",), questions=(CORAL, "Which reefs bleach?"))
+    coral = [p for p in papers if "coral" in p.title]
+    both = [answer(coral[0]), answer(coral[0], question="Which reefs bleach?")]
+    found = chosen.select(profile, both)
+    assert sorted(ids(found)) == sorted(p.paper_id for p in coral)
+    assert {c.reason.kind for c in found.items} == {"interest"}
+    assert found.answers == tuple(both)
+
+
+@pytest.mark.parametrize(("most", "claims"), [(6, 1), (7, 1), (8, 2), (9, 3), (30, 3)])
+def test_interests_go_before_questions(most: int, claims: int) -> None:
+    """Answers take the room that interests leave; one paper of each answer has a place in any case."""
+    papers = week()
+    chosen = selector([arrival(p) for p in papers])
+    profile = Preferences(interests=("coral bleaching",), questions=("Which folds?",), max_items=most)
+    folding = [p for p in papers if "folding" in p.title][:3]
+    found = chosen.select(profile, [answer(*folding, question="Which folds?")])
+    reasons = Counter(c.reason.kind for c in found.items)
+    assert reasons == {"interest": 6, "question": claims}
+    assert len(found.answers[0].claims) == claims
+    by_score = sorted(found.items, key=lambda c: -c.score)
+    assert {c.reason.kind for c in by_score[:6]} == {"interest"}
+    assert not {p.paper_id for p in found.also} & set(ids(found))
+
+
+def test_seen_papers_and_other_categories_answer_nothing() -> None:
+    """What a subscriber may not get is not searched for an answer."""
+    papers = week()
+    chosen = selector([arrival(p) for p in papers])
+    seen = frozenset(p.paper_id for p in papers[:3])
+    eligible = chosen.eligible(Preferences(categories=("cs.CL",), seen=seen))
+    for number, p in enumerate(chosen.papers):
+        assert eligible[number] == (p.paper_id not in seen and "cs.CL" in p.categories)
 
 
 def test_an_issue_is_not_filled_up() -> None:

@@ -58,7 +58,7 @@ PaperSentences = tuple[Hit, tuple[Sentence, ...]]
 
 
 class SearchableLibrary(TermStatistics, Protocol):
-    """The part of a library that answering uses. Implemented by the stores and by `IssueLibrary`."""
+    """The part of a library that answering uses. Implemented by the stores and by `PeriodLibrary`."""
 
     def count(self) -> int:
         """Return the number of papers."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from paperagent.digest.select.selector import PaperSelector
     from paperagent.digest.subscribers import Subscriber, Subscribers
+    from paperagent.digest.write.standing_questions import StandingQuestions
     from paperagent.digest.write.writer import IssueWriter
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class IssueBuilder:
         period: Period,
         selector: PaperSelector,
         writer: IssueWriter,
+        questions: StandingQuestions,
         *,
         links: LinkBuilder | None = None,
         domain: str = "localhost",
@@ -78,6 +80,7 @@ class IssueBuilder:
             period: The days that the issues cover.
             selector: Selects papers of the period.
             writer: Writes about them.
+            questions: Answers standing questions.
             links: Builds the links in subscribers' mails.
             domain: The domain in Message-IDs.
             theme_dir: A folder of templates that replace the packaged ones.
@@ -85,6 +88,7 @@ class IssueBuilder:
         self._period = period
         self._selector = selector
         self._writer = writer
+        self._questions = questions
         self._links = links or LinkBuilder()
         self._domain = domain
         self._theme_dir = theme_dir
@@ -98,7 +102,7 @@ class IssueBuilder:
             PaperAgentError: the issue does not pass its check.
         """
         self._prepare([preferences])
-        selection = self._selector.select(preferences)
+        selection = self._select(preferences)
         self._writer.draft([selection])
         issue = self._writer.write(selection)
         language = preferences.translation
@@ -114,7 +118,13 @@ class IssueBuilder:
 
     def _prepare(self, preferences: Sequence[Preferences]) -> None:
         self._selector.prepare(preferences)
-        self._writer.prepare(preferences)
+        self._questions.prepare(preferences)
+
+    def _select(self, preferences: Preferences, *, quoted: bool = False) -> Selection:
+        """Answer the standing questions, then select; with ``quoted`` without a model."""
+        eligible = self._selector.eligible(preferences)
+        answers = self._questions.answers(preferences.questions, eligible, quoted=quoted)
+        return self._selector.select(preferences, answers)
 
     def _render(self, issue: Issue, subscriber_id: int | None) -> Rendered:
         links = self._links.links_for(subscriber_id or None)
@@ -173,7 +183,8 @@ class IssueBuilder:
         missing = self._missing(recipients, ledger, general=True)
         if not missing:
             return Usage()
-        chosen = self._selections(missing, subscribers, Preferences(), BuildReport(self._period))
+        report = BuildReport(self._period)
+        chosen = self._selections(missing, subscribers, Preferences(), report, quoted=True)
         selections = [selection for _, selection in chosen]
         usage, translator = self._writer.estimate(selections), self._writer.translator
         return usage + translator.estimate(selections) if translator else usage
@@ -192,6 +203,8 @@ class IssueBuilder:
         subscribers: Subscribers,
         general: Preferences,
         report: BuildReport,
+        *,
+        quoted: bool = False,
     ) -> Iterator[tuple[Subscriber | None, Selection]]:
         """Yield the selection for each recipient; all interests are embedded at once."""
         self._prepare([general, *(s.preferences for s in recipients if s)])
@@ -199,7 +212,7 @@ class IssueBuilder:
             selection = None
             with _reporting(subscriber, report):
                 preferences = subscribers.preferences_with_feedback(subscriber) if subscriber else general
-                selection = self._selector.select(preferences)
+                selection = self._select(preferences, quoted=quoted)
             if selection is not None:
                 yield subscriber, selection
 

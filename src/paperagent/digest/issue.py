@@ -66,12 +66,38 @@ class Theme:
 
 
 @dataclass(frozen=True, slots=True)
+class CitedClaim:
+    """A claim with its own citations, whose numbers are local to it."""
+
+    claim: Claim
+    citations: tuple[Citation, ...]
+
+    @property
+    def paper_ids(self) -> frozenset[str]:
+        """The ids of the cited papers."""
+        return frozenset(c.paper_id for c in self.citations)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswer:
+    """A standing question with its answer from the papers of a period, before the issue exists."""
+
+    question: str
+    claims: tuple[CitedClaim, ...] = ()
+    """Empty if the papers do not answer the question."""
+    usage: Usage = field(default_factory=Usage)
+    """The model's usage."""
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """The papers selected for one issue, before anything is written about them."""
 
     period: Period
     preferences: Preferences
     themes: tuple[Theme, ...] = ()
+    answers: tuple[QuestionAnswer, ...] = ()
+    """The standing questions; their answers cite only papers of the themes."""
     also: tuple[Paper, ...] = ()
     """The papers listed by title under "Also noticed"."""
     updates: tuple[Paper, ...] = ()
@@ -87,11 +113,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class StandingAnswer:
-    """A standing question with its answer from the papers of one issue."""
+    """A standing question with its answer from the new papers."""
 
     question: str
     claims: tuple[Claim, ...] = ()
-    """Empty if the papers say nothing new."""
+    """Empty if the new papers do not answer it. They cite only papers that the issue shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +217,6 @@ class Issue(Displayed):
 
 
 # --- claims before their citations have the numbers of the issue ---
-
-
-@dataclass(frozen=True, slots=True)
-class CitedClaim:
-    """A claim with its own citations, whose numbers are local to it."""
-
-    claim: Claim
-    citations: tuple[Citation, ...]
 
 
 def quote_sentence(paper: Paper, sentence: Sentence) -> CitedClaim:

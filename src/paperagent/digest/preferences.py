@@ -38,7 +38,7 @@ class Preferences:
     interests: tuple[str, ...] = ()
     """Topics in the subscriber's words."""
     questions: tuple[str, ...] = ()
-    """Standing questions, answered from the papers of each issue."""
+    """Standing questions, answered from the papers of each period."""
     categories: tuple[str, ...] = ()
     """Only papers of these categories (``cs`` includes ``cs.CL``); all papers if empty."""
     max_items: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from paperagent.digest.mailer import Mailer
     from paperagent.digest.overview import SummaryLLM
     from paperagent.digest.service import DigestService
-    from paperagent.digest.write.writer import DigestLLM, IssueWriter
+    from paperagent.digest.write.writer import DigestLLM
     from paperagent.library import Store
     from paperagent.llm.protocol import TextModel
-    from paperagent.retrieval.scoring import RankablePaper
     from paperagent.types import Answer, Hit, Mode, Paper
 
 DEFAULT_MAX_COST_USD = 1.0
@@ -222,42 +221,40 @@ def issue_builder(
         ConfigError: a prompt cannot be used.
         StoreError: the library's vectors are from another embedding model.
     """
+    from paperagent.answering.abstention import Thresholds, setting_name
     from paperagent.digest.build import IssueBuilder
     from paperagent.digest.select.selector import PaperSelector
+    from paperagent.digest.write.standing_questions import StandingQuestions
+    from paperagent.digest.write.writer import IssueWriter
 
     papers = store.papers_between(period.since, period.until)
-    writer = _issue_writer(store, models, papers, llm=_digest_llm(settings, llm) if llm else None)
+    if models.embedder is not None:
+        require_same_embedder(store, models.embedder.embedder_id)
     # A library without vectors has nothing that an embedded interest could be compared with.
     embedder = models.embedder if store.embedder_id else None
     selector = PaperSelector(papers, period=period, store=store, embedder=embedder)
+    digest_llm = _digest_llm(settings, llm) if llm else None
+    writer = IssueWriter(digest_llm)
+    encoder = models.encoder
+    questions = StandingQuestions(
+        selector.index,
+        store,
+        writer.highlights_of,
+        encoder=encoder,
+        embedder=None if models.embedder is encoder else models.embedder,
+        llm=digest_llm,
+        thresholds=Thresholds.from_dict(store.get_setting(setting_name(encoder=encoder is not None))),
+    )
     if mailer is None:
-        return IssueBuilder(period, selector, writer, theme_dir=settings.digest_theme)
+        return IssueBuilder(period, selector, writer, questions, theme_dir=settings.digest_theme)
     return IssueBuilder(
         period,
         selector,
         writer,
+        questions,
         links=mailer.links,
         domain=mailer.domain,
         theme_dir=settings.digest_theme,
-    )
-
-
-def _issue_writer(
-    store: Store, models: EmbeddingModels, papers: Iterable[RankablePaper], *, llm: DigestLLM | None = None
-) -> IssueWriter:
-    from paperagent.answering.abstention import Thresholds, setting_name
-    from paperagent.digest.write.writer import IssueWriter
-
-    encoder, embedder = models.encoder, models.embedder
-    if embedder is not None:
-        require_same_embedder(store, embedder.embedder_id)
-    return IssueWriter(
-        store,
-        papers,
-        encoder=encoder,
-        embedder=None if embedder is encoder else embedder,
-        llm=llm,
-        thresholds=Thresholds.from_dict(store.get_setting(setting_name(encoder=encoder is not None))),
     )
 
 
@@ -312,7 +309,6 @@ def main_topics(store: Store, papers: Sequence[Paper] | None = None) -> tuple[li
 def write_summary(
     settings: Settings,
     store: Store,
-    models: EmbeddingModels,
     question: str,
     hits: Sequence[Hit],
     *,
@@ -324,7 +320,6 @@ def write_summary(
     Args:
         settings: The settings.
         store: The open library.
-        models: The embedding models.
         question: The search query, or a title for the overview.
         hits: The papers.
         llm: The model that writes; None to quote sentences.
@@ -332,9 +327,9 @@ def write_summary(
 
     Raises:
         ConfigError: a prompt cannot be used.
-        StoreError: the library's vectors are from another embedding model.
     """
     from paperagent.digest import overview
+    from paperagent.digest.write.writer import IssueWriter
 
     papers = overview.relevant_hits(hits) if from_search else list(hits)
     if not papers:
@@ -342,7 +337,7 @@ def write_summary(
     if len(papers) == 1:
         return overview.summarize_paper(question, papers[0], _summary_llm(settings, llm) if llm else None)
     stored = store.get_with_features([h.paper_id for h in papers])
-    writer = _issue_writer(store, models, stored.values(), llm=_digest_llm(settings, llm) if llm else None)
+    writer = IssueWriter(_digest_llm(settings, llm) if llm else None)
     vectors = {paper_id: paper.vector for paper_id, paper in stored.items()}
     return overview.summarize_papers(question, papers, writer, vectors)
 

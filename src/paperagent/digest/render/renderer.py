@@ -121,12 +121,20 @@ def _shortened_views(issue: Issue, links: SubscriberLinks) -> Iterator[tuple[str
 
 
 def without_last_paper(issue: Issue) -> Issue:
-    """Return ``issue`` without the last paper of its longest theme and that paper's own citations."""
-    longest = max(issue.themes, key=lambda t: len(t.items), default=None)
-    if longest is None or not longest.items:
+    """Return ``issue`` without the last paper of its longest theme and that paper's own citations.
+
+    Papers that an answer to a standing question cites stay.
+    """
+    numbers = {n for answer in issue.standing for claim in answer.claims for n in claim.citations}
+    answering = {c.paper_id for c in issue.citations if c.n in numbers}
+    for theme in sorted(issue.themes, key=lambda t: -len(t.items)):
+        others = [item for item in theme.items if item.paper.paper_id not in answering]
+        if others:
+            shorter = replace(theme, items=tuple(item for item in theme.items if item is not others[-1]))
+            break
+    else:
         return issue
-    shorter = replace(longest, items=longest.items[:-1])
-    issue = replace(issue, themes=tuple(shorter if t is longest else t for t in issue.themes))
+    issue = replace(issue, themes=tuple(shorter if t is theme else t for t in issue.themes))
     used = {n for claim in issue.claims for n in claim.citations}
     return replace(issue, citations=tuple(c for c in issue.citations if c.n in used))
 

@@ -90,7 +90,9 @@ class PeriodIndex:
             vectors = self._hasher.vectors([s.terms for s in new])
         groups = duplicates([s.paper.title for s in new], vectors)
         best = [min(group, key=lambda i: _preference(new[i].paper)) for group in groups]
-        self.papers = [new[i].paper for i in best]
+        self.stored = [new[i] for i in best]
+        """The papers with their terms and vectors."""
+        self.papers = [s.paper for s in self.stored]
         self.names = [tuple(name for i in group for name in new[i].names) for group in groups]
         """All ids of each paper and of its duplicates."""
         self.duplicates = [
@@ -106,7 +108,7 @@ class PeriodIndex:
         self.comparable = self.has_embedding if has_vector.any() else ~self.has_embedding
         """Which rows of `vectors` can be compared, shape [n]."""
         self.titles = [distinctive_title_key(p.title) for p in self.papers]
-        self._postings = _TermPostings([new[i].terms for i in best])
+        self._postings = _TermPostings([s.terms for s in self.stored])
         self._title_postings = _TermPostings([term_ids(index_terms(p.title)) for p in self.papers])
         self._acronyms = _acronyms(p.abstract for p in self.papers)
 
@@ -153,6 +155,40 @@ class PeriodIndex:
                 for alternatives in terms[start:end]:
                     alternatives.append(acronym)
         return terms
+
+    def nearest(
+        self,
+        stems: Sequence[str],
+        vector: Vector | None,
+        stats: CorpusStats,
+        eligible: NDArray[np.bool_],
+        limit: int,
+    ) -> tuple[list[int], list[float]]:
+        """Return the numbers and retrieval scores of the best papers by words and by vector, best first.
+
+        Args:
+            stems: The query's stems.
+            vector: The query's embedding, shape [dim], or None.
+            stats: The library's statistics of the stems.
+            eligible: Which papers to search, shape [n].
+            limit: The most papers by words, and by vector.
+        """
+        import numpy as np
+
+        lexical = self._postings.bm25_shares(stems, [stats.idf(s) for s in stems], stats.average_length)
+        by_words = np.where(eligible & (lexical > 0), lexical, 0)
+        cosine = np.zeros(len(self), np.float32)
+        if vector is not None and self.has_embedding.any():
+            cosine = np.where(eligible & self.has_embedding, self.cosines(vector), 0).astype(np.float32)
+        scores = (LEXICAL_WEIGHT * lexical + cosine).round(6)
+        best = {
+            int(n)
+            for values in (by_words, cosine)
+            for n in np.argsort(-values, kind="stable")[:limit]
+            if values[n] > 0
+        }
+        ranked = sorted(best, key=lambda n: (-scores[n], n))
+        return ranked, [float(scores[n]) for n in ranked]
 
     def cosines(self, vector: Vector) -> Scores:
         """Return the cosine of each paper to a unit vector, shape [n]."""

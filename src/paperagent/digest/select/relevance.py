@@ -1,8 +1,8 @@
 """Score the papers of a period for one subscriber.
 
-A paper scores by its best interest or standing question, if it is relevant enough: an issue is never padded
-with off-topic papers. Feedback, similar papers in earlier issues and upvotes adjust the score. Without
-interests, papers similar to liked ones score, and those of the period's largest topics.
+A paper scores by its best interest, if it is relevant enough: an issue is never padded with off-topic papers.
+Feedback, similar papers in earlier issues and upvotes adjust the score. Without interests, papers similar to
+liked ones score, and those of the period's largest topics.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _SAME_TOPIC_COSINE, _SAME_TOPIC_SHARE = 0.8, 0.3
 
 @dataclass(frozen=True, slots=True)
 class InterestQuery:
-    """An interest or standing question as a search query."""
+    """An interest as a search query."""
 
     reason: Reason
     stems: tuple[str, ...]
@@ -69,7 +69,7 @@ class InterestQuery:
 
 
 class QueryEncoder:
-    """Turns interests and questions into queries; embeds each distinct text once."""
+    """Turns interests into queries; embeds each distinct text once."""
 
     def __init__(self, statistics: TermStatistics, embedder: QueryEmbedder | None) -> None:
         self._statistics = statistics
@@ -78,7 +78,7 @@ class QueryEncoder:
 
     def prepare(self, preferences: Iterable[Preferences]) -> None:
         """Embed the texts of many subscribers in one batch: five times faster than one by one."""
-        texts = dict.fromkeys(text for p in preferences for text in (*p.interests, *p.questions))
+        texts = dict.fromkeys(text for p in preferences for text in p.interests)
         missing = [text for text in texts if text not in self._vectors]
         if self._embedder is None or not missing:
             return
@@ -87,10 +87,9 @@ class QueryEncoder:
         self._vectors.update(zip(missing, self._embedder.embed(missing), strict=True))
 
     def encode(self, preferences: Preferences) -> list[InterestQuery]:
-        """Return the queries of one subscriber, interests first."""
+        """Return the queries of one subscriber."""
         self.prepare([preferences])
         reasons = [Reason("interest", text) for text in dict.fromkeys(preferences.interests)]
-        reasons += [Reason("question", text) for text in dict.fromkeys(preferences.questions)]
         return [self._query(reason) for reason in reasons if reason.text.strip()]
 
     def _query(self, reason: Reason) -> InterestQuery:
@@ -150,7 +149,7 @@ class RelevanceScorer:
         """Return the scores of the papers for one subscriber.
 
         Args:
-            queries: The subscriber's interests and questions.
+            queries: The subscriber's interests.
             feedback: The papers that the subscriber rated or saw.
             eligible: Which papers may score at all, shape [n].
             preferences: The subscriber's preferences.
@@ -177,7 +176,7 @@ class RelevanceScorer:
         scores[relevant] += self._feedback_scores(feedback, relevant)
         scores = scores.round(4)  # so that the last bits of a matrix product decide nothing
         reason_index = by_reason.argmax(axis=0)
-        by_interest = np.array([reason.kind in {"interest", "question"} for reason, _ in rows])[reason_index]
+        by_interest = np.array([reason.kind == "interest" for reason, _ in rows])[reason_index]
         near_misses = by_interest & (scores < MIN_RELEVANCE)
         return RelevanceScores(scores, reason_index, tuple(reason for reason, _ in rows), near_misses)
 

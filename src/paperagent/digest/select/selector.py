@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from paperagent.digest.issue import Item, Period, Reason, Selection, Theme
+from paperagent.digest.issue import Item, Period, QuestionAnswer, Reason, Selection, Theme
 from paperagent.digest.preferences import MAX_ITEMS, Preferences
 from paperagent.digest.select import themes
 from paperagent.digest.select.candidates import PeriodIndex, SeenPaper, distinctive_title_key
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from paperagent.digest.issue import CitedClaim
     from paperagent.library import Store
     from paperagent.library.protocol import PaperWithFeatures
     from paperagent.types import QueryEmbedder
@@ -32,8 +34,18 @@ _SIMILARITY_PENALTY, _SIMILAR_FROM = 0.5, 0.5
 """Penalty on a score per cosine above the second number to a paper already picked."""
 _TURN_PENALTY = 1.0
 """Penalty on further papers of an interest that already has its fair share of the issue."""
+_NEXT_SCORE = 0.01
+"""How far each paper of an answer scores below the one before it, and the first below all other papers."""
 _MAX_CACHED_PAPERS, _READ_BATCH = 50_000, 2_000
 """Papers of other periods in the cache, about 1 kB each; papers per read."""
+
+
+class _Pick(NamedTuple):
+    """A paper picked for an issue."""
+
+    number: int
+    reason: Reason
+    score: float
 
 
 class PaperSelector:
@@ -72,6 +84,11 @@ class PaperSelector:
         """The papers of the period that can be selected, without duplicates."""
         return self._index.papers
 
+    @property
+    def index(self) -> PeriodIndex:
+        """The papers of the period, to search them."""
+        return self._index
+
     def prepare(self, preferences: Iterable[Preferences]) -> None:
         """Embed the interests of many subscribers at once. This only saves time."""
         self._queries.prepare(preferences)
@@ -87,25 +104,65 @@ class PaperSelector:
         seen = self._seen_mask(preferences, self._recall(preferences.seen))
         return eligible & ~self._filters.excluded(preferences) & ~seen
 
-    def select(self, preferences: Preferences) -> Selection:
-        """Return the papers for one subscriber. The result is deterministic."""
+    def select(self, preferences: Preferences, answers: Sequence[QuestionAnswer] = ()) -> Selection:
+        """Return the papers for one subscriber. The result is deterministic.
+
+        The papers of interests come first, then those that the answers to the standing questions cite.
+
+        Args:
+            preferences: The subscriber's preferences.
+            answers: The answers to the standing questions from the subscriber's eligible papers.
+        """
         updates = self._updates(preferences)
         if not len(self._index):
-            return Selection(self.period, preferences, updates=updates)
-        eligible, seen = self.eligible(preferences), self._recall(preferences.seen)
-        feedback = Feedback(self._recall(preferences.liked), self._recall(preferences.disliked), seen)
+            return Selection(self.period, preferences, answers=tuple(answers), updates=updates)
+        eligible = self.eligible(preferences)
+        feedback = Feedback(*map(self._recall, (preferences.liked, preferences.disliked, preferences.seen)))
         queries = self._queries.encode(preferences)
-        authored = [(author, self._filters.by_author(author)) for author in preferences.authors]
-        scores = self._scorer.score(queries, feedback, eligible, preferences, authored)
-        picked, also = _pick(scores, self._index, max(1, min(preferences.item_limit, MAX_ITEMS)))
+        size = max(1, min(preferences.item_limit, MAX_ITEMS))
+        picked: list[_Pick] = []
+        also: list[int] = []
+        if queries or preferences.authors or not preferences.questions:
+            authored = [(author, self._filters.by_author(author)) for author in preferences.authors]
+            scores = self._scorer.score(queries, feedback, eligible, preferences, authored)
+            numbers, also = _pick(scores, self._index, size)
+            picked = self._picks(numbers, scores)
+        picked, answers = self._with_answers(picked, answers, size - len(picked))
+        selected = {pick.number for pick in picked}
         return Selection(
             self.period,
             preferences,
-            self._themes(picked, scores),
-            also=tuple(self._index.papers[n] for n in also),
+            self._themes(picked),
+            answers=tuple(answers),
+            also=tuple(self._index.papers[n] for n in also if n not in selected),
             updates=updates,
             screened=int(self._filters.in_categories(preferences).sum()),
         )
+
+    def _with_answers(
+        self, picked: Sequence[_Pick], answers: Sequence[QuestionAnswer], room: int
+    ) -> tuple[list[_Pick], list[QuestionAnswer]]:
+        """Add the papers that the answers cite; return all picks and the answers with what they may cite.
+
+        A claim whose papers have no room is left out, but never the first one of an answer: there would be
+        an answer, and the issue would say that there is none.
+        """
+        picks = {pick.number: pick for pick in picked}
+        lowest = min((pick.score for pick in picked), default=1.0)
+        fitting = []
+        for answer in answers:
+            claims: list[CitedClaim] = []
+            for cited in answer.claims:
+                new = {self._number_of_id[i] for i in cited.paper_ids} - picks.keys()
+                if claims and len(new) > room:
+                    continue
+                claims.append(cited)
+                room -= len(new)
+                for n in sorted(new):
+                    score = lowest - _NEXT_SCORE * (1 + len(picks) - len(picked))
+                    picks[n] = _Pick(n, Reason("question", answer.question), score)
+            fitting.append(replace(answer, claims=tuple(claims)))
+        return list(picks.values()), fitting
 
     def _seen_mask(self, preferences: Preferences, seen: Sequence[SeenPaper]) -> Mask:
         """Return which papers the subscriber saw or disliked, by any of their ids or by title."""
@@ -145,24 +202,30 @@ class PaperSelector:
             return False
         return paper.withdrawn or ((paper.version or 2) > 1 and updated != paper.published)
 
-    def _themes(self, picked: Sequence[int], scores: RelevanceScores) -> tuple[Theme, ...]:
-        if not picked:
+    def _picks(self, numbers: Iterable[int], scores: RelevanceScores) -> list[_Pick]:
+        picks = []
+        for number in numbers:
+            reason = scores.reasons[int(scores.reason_index[number])]
+            if reason.kind == "upvotes":
+                upvotes = self._index.papers[number].upvotes
+                reason = Reason("upvotes", str(upvotes)) if upvotes else Reason("central", "")
+            picks.append(_Pick(number, reason, float(scores.scores[number])))
+        return picks
+
+    def _themes(self, picked: Iterable[_Pick]) -> tuple[Theme, ...]:
+        picks = {pick.number: pick for pick in sorted(picked, key=lambda p: (-p.score, p.number))}
+        if not picks:
             return ()
-        ranked = sorted(picked, key=lambda n: (-scores.scores[n], n))
-        reasons = {n: scores.reasons[scores.reason_index[n]] for n in ranked}
-        interests = {n: reason.text for n, reason in reasons.items() if reason.kind == "interest"}
-        clusters = themes.build_themes(ranked, self._theme_phrases(), self._index.vectors, interests)
+        interests = {n: pick.reason.text for n, pick in picks.items() if pick.reason.kind == "interest"}
+        clusters = themes.build_themes(list(picks), self._theme_phrases(), self._index.vectors, interests)
         return tuple(
-            Theme(c.name, tuple(self._item(n, scores) for n in c.members), f"{self.period.name}:{c.key}")
+            Theme(c.name, tuple(self._item(picks[n]) for n in c.members), f"{self.period.name}:{c.key}")
             for c in clusters
         )
 
-    def _item(self, number: int, scores: RelevanceScores) -> Item:
-        paper, reason = self._index.papers[number], scores.reasons[int(scores.reason_index[number])]
-        if reason.kind == "upvotes":
-            reason = Reason("upvotes", str(paper.upvotes)) if paper.upvotes else Reason("central", "")
-        score = float(scores.scores[number])
-        return Item(paper, reason, score=score, duplicates=self._index.duplicates[number])
+    def _item(self, pick: _Pick) -> Item:
+        paper, duplicates = self._index.papers[pick.number], self._index.duplicates[pick.number]
+        return Item(paper, pick.reason, score=pick.score, duplicates=duplicates)
 
     def _theme_phrases(self) -> ThemePhrases:
         if self._phrases is None:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from paperagent.answering.answers import as_fallback, injection_notes, server_failed
+from paperagent.answering.answers import injection_notes, server_failed
 from paperagent.answering.citations import contract_violations
-from paperagent.answering.pipeline import AnswerRequest, Pipeline
 from paperagent.digest.issue import (
     CitationNumbering,
     CitedClaim,
@@ -27,26 +26,14 @@ from paperagent.digest.issue import (
 from paperagent.digest.select.themes import OTHER
 from paperagent.digest.write.highlights import Highlights, highlights
 from paperagent.digest.write.llm_writer import MAX_CONSECUTIVE_FAILURES, ThemeDraft, ThemeWriter
-from paperagent.digest.write.standing_questions import (
-    CachingCorpus,
-    CachingEmbedder,
-    CachingEncoder,
-    IssueLibrary,
-    TermsOnlyPaper,
-    raise_thresholds,
-    shorten_answer,
-)
 from paperagent.errors import PaperAgentError, visible
 from paperagent.types import Answer, Hit, Paper, Usage
 
 if TYPE_CHECKING:
-    from paperagent.answering.abstention import Thresholds
     from paperagent.answering.call_budget import Budget
     from paperagent.answering.llm_pipeline import LLMAnswerer
-    from paperagent.digest.preferences import Preferences
+    from paperagent.answering.pipeline import AnswerRequest, Pipeline
     from paperagent.digest.write.translation import Translator
-    from paperagent.retrieval.scoring import RankablePaper, TermStatistics
-    from paperagent.types import QueryEmbedder, TokenEncoder
 
 MAX_OVERVIEW = 3
 """Sentences of an overview."""
@@ -91,31 +78,12 @@ class _Description(NamedTuple):
 class IssueWriter:
     """Writes the issues of one period. Not thread-safe."""
 
-    def __init__(
-        self,
-        statistics: TermStatistics,
-        scored: Iterable[RankablePaper] = (),
-        *,
-        encoder: TokenEncoder | None = None,
-        embedder: QueryEmbedder | None = None,
-        llm: DigestLLM | None = None,
-        thresholds: Thresholds | None = None,
-    ) -> None:
+    def __init__(self, llm: DigestLLM | None = None) -> None:
         """Create a writer.
 
         Args:
-            statistics: The library's term statistics.
-            scored: The period's papers with their terms and vectors; other papers are found by words only.
-            encoder: Encodes sentences.
-            embedder: Embeds questions, if the library's vectors are not those of ``encoder``.
             llm: The model that writes; None to quote sentences.
-            thresholds: The library's own confidence thresholds, if it has any.
         """
-        self._corpus = CachingCorpus(statistics)
-        self._scored: dict[str, RankablePaper] = {s.paper_id: s for s in scored}
-        self._encoder = CachingEncoder(encoder) if encoder else None
-        self._embedder = CachingEmbedder(embedder) if embedder else None
-        self._thresholds = raise_thresholds(thresholds, encoder=encoder is not None)
         self._llm = llm
         self._highlights: dict[tuple[str, str], Highlights | None] = {}
         self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -136,14 +104,6 @@ class IssueWriter:
     def usage(self) -> Usage:
         """Usage of the model so far, including standing questions."""
         return self._llm.budget.usage if self._llm else Usage()
-
-    def prepare(self, preferences: Iterable[Preferences]) -> None:
-        """Encode the questions of many subscribers at once. This only saves time."""
-        questions = list(dict.fromkeys(question for p in preferences for question in p.questions))
-        if self._encoder is not None:
-            self._encoder.encode(questions)
-        if self._embedder is not None:
-            self._embedder.embed(questions)
 
     def estimate(self, selections: Iterable[Selection]) -> Usage:
         """Return the maximum that `draft` may use for these selections."""
@@ -174,7 +134,10 @@ class IssueWriter:
         numbering = CitationNumbering()
         overview = tuple(map(numbering.add, self._overview(themes, descriptions)))
         written = tuple(self._written_theme(t, descriptions, numbering) for t in themes)
-        standing, usage = self._standing_answers(selection.preferences.questions, papers, numbering)
+        standing = tuple(
+            StandingAnswer(a.question, tuple(map(numbering.add, a.claims))) for a in selection.answers
+        )
+        usage = sum((a.usage for a in selection.answers), Usage())
         keys = dict.fromkeys(theme.key for theme in themes)
         drafts = [self._drafts[key] for key in keys if key in self._drafts]
         issue = Issue(
@@ -206,11 +169,7 @@ class IssueWriter:
         return described, descriptions
 
     def _description(self, paper: Paper) -> _Description | None:
-        try:
-            sentences = self._paper_highlights(paper)
-        except Exception:  # noqa: BLE001 - one bad paper must not cost a subscriber the whole issue
-            _LOG.warning("cannot choose a sentence of %s", visible(paper.paper_id), exc_info=True)
-            return None
+        sentences = self.highlights_of(paper)
         if sentences is None:
             return None
         new = sentences.alone[0]
@@ -218,10 +177,15 @@ class IssueWriter:
         claim = self._drafted_claims.get(paper.paper_id) or quote_sentence(paper, new)
         return _Description(claim, quote_sentence(paper, headline) if headline else None)
 
-    def _paper_highlights(self, paper: Paper) -> Highlights | None:
+    def highlights_of(self, paper: Paper) -> Highlights | None:
+        """Return the sentences that describe a paper; None if it has none that could be quoted."""
         key = (paper.paper_id, paper.abstract)
         if key not in self._highlights:
-            self._highlights[key] = highlights(paper)
+            try:
+                self._highlights[key] = highlights(paper)
+            except Exception:  # noqa: BLE001 - one bad paper must not cost a subscriber the whole issue
+                _LOG.warning("cannot choose a sentence of %s", visible(paper.paper_id), exc_info=True)
+                self._highlights[key] = None
         return self._highlights[key]
 
     def _overview(
@@ -274,41 +238,6 @@ class IssueWriter:
             return issue
         return replace(issue, mode="llm", model=self._llm.theme_writer.model)
 
-    # --- standing questions ---
-
-    def _standing_answers(
-        self, questions: Sequence[str], papers: Sequence[Paper], numbering: CitationNumbering
-    ) -> tuple[tuple[StandingAnswer, ...], Usage]:
-        """Answer each question from the issue's papers; return the answers and the model's usage."""
-        if not questions:
-            return (), Usage()
-        for paper in papers:
-            if paper.paper_id not in self._scored:
-                self._scored[paper.paper_id] = TermsOnlyPaper.of(paper)
-        library = IssueLibrary(papers, self._scored, self._corpus)
-        pipeline = Pipeline(
-            library, encoder=self._encoder, embedder=self._embedder, thresholds=self._thresholds
-        )
-        answers = [self._answer(pipeline, AnswerRequest(question)) for question in questions]
-        offer_starts = {p.paper_id: self._offer_start(p) for p in papers}
-        standing = tuple(shorten_answer(a, numbering, offer_starts) for a in answers)
-        return standing, sum((a.usage for a in answers), Usage())
-
-    def _offer_start(self, paper: Paper) -> int:
-        """Return where a paper's own work begins in its abstract, after the background."""
-        sentences = self._paper_highlights(paper)
-        return sentences.offer.start if sentences else 0
-
-    def _answer(self, pipeline: Pipeline, request: AnswerRequest) -> Answer:
-        """Answer with the model if possible, otherwise with quoted sentences."""
-        answer = self._llm.answer(pipeline, request) if self._llm else None
-        if answer is None:
-            return pipeline.extract(request).answer
-        if answer.status in ("answered", "doubtful", "abstained"):
-            return answer
-        quoted = pipeline.extract(request).answer
-        return as_fallback(quoted, answer.reason or answer.status, answer.answer, usage=answer.usage)
-
 
 def _merge_themes(themes: Sequence[Theme]) -> list[Theme]:
     """Return the themes, with those of the same key and name merged into one."""
@@ -359,6 +288,7 @@ def issue_problems(issue: Issue, papers: Mapping[str, Paper]) -> Iterator[str]:
             yield "a claim that failed its check is shown"
     for item in issue.items:
         yield from _item_problems(item, issue, papers)
+    yield from _question_problems(issue)
 
 
 def _as_answer(issue: Issue) -> Answer:
@@ -379,3 +309,19 @@ def _item_problems(item: Item, issue: Issue, papers: Mapping[str, Paper]) -> Ite
         yield "a paper is shown that is not in the library"
     elif (stored.title, stored.url, stored.authors) != (item.paper.title, item.paper.url, item.paper.authors):
         yield "a paper is shown under another title, address or authors"
+
+
+def _question_problems(issue: Issue) -> Iterator[str]:
+    """Yield each standing answer without its papers, and each paper of a question without its answer."""
+    paper_of = {c.n: c.paper_id for c in issue.citations}
+    cited = {
+        answer.question: {paper_of.get(n) for claim in answer.claims for n in claim.citations}
+        for answer in issue.standing
+    }
+    paper_ids = {p.paper_id for p in issue.papers}
+    if not all(ids <= paper_ids for ids in cited.values()):
+        yield "an answer cites a paper that is not in the issue"
+    for item in issue.items:
+        reason = item.reason
+        if reason.kind == "question" and item.paper.paper_id not in cited.get(reason.text, ()):
+            yield "a paper is shown for a question whose answer does not cite it"

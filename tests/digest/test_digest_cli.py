@@ -585,9 +585,12 @@ def test_the_schedule(run: Run, home: Path) -> None:
     assert "0 7 * * 0 " in run("digest", "schedule", "--day", "sun")
 
 
-def test_the_schedule_is_daily_for_daily_subscribers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or if the web page lets visitors ask for a daily issue."""
-    run("subscribers", "add", B, "--frequency", "daily")
+@pytest.mark.parametrize("frequency", ["daily", "monthly"])
+def test_the_schedule_is_daily_unless_all_get_weeks(
+    run: Run, monkeypatch: pytest.MonkeyPatch, frequency: str
+) -> None:
+    """Or if the web page lets visitors ask for other issues."""
+    run("subscribers", "add", B, "--frequency", frequency)
     assert "0 7 * * 1 " in run("digest", "schedule")
     with monkeypatch.context() as patch:
         patch.setenv("PAPERAGENT_WEB_SIGNUP", "true")
@@ -603,7 +606,7 @@ def test_the_schedule_is_daily_for_daily_subscribers(run: Run, monkeypatch: pyte
     told = run("digest", "schedule")
     assert "0 7 * * * " in told
     assert "warning" not in told
-    assert "1 subscriber asked for a daily issue; use --day daily" in run(
+    assert "1 subscriber asked for daily or monthly issues; use --day daily" in run(
         "digest", "schedule", "--day", "fri"
     )
 

@@ -101,7 +101,7 @@ def _read_feeds(session: Session) -> tuple[int, PaperAgentError | None]:
 @click.option(
     "--day",
     type=click.Choice(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "daily"]),
-    help="Day of the week, or daily (default: daily if there are or may be daily subscribers, else mon).",
+    help="Day of the week, or daily (default: mon, or daily if not all subscribers get weekly issues).",
 )
 @click.option("--at", "time", default="07:00", show_default=True, metavar="HH:MM", help="Time of day.")
 @click.option(
@@ -118,8 +118,9 @@ def schedule(
     """Print a cron line and systemd units.
 
     They run 'digest run', which reads the followed feeds, builds and sends, in this order. Nothing is
-    installed. A daily job also sends the weekly issues, each once. The output refers to the settings file in
-    use: --env-file, or .env in the current folder. --for github prints a workflow for GitHub Actions.
+    installed. A daily job also sends the issues of weeks and months, each once. The output refers to the
+    settings file in use: --env-file, or .env in the current folder. --for github prints a workflow for GitHub
+    Actions.
     """
     from paperagent.digest.jobs import job_text
 
@@ -142,7 +143,7 @@ def digest_job(
 ) -> DigestJob:
     """Return the job for this program, library and file of settings, with warnings about what it lacks."""
     from paperagent.digest.jobs import DAILY, DigestJob
-    from paperagent.factory.digest import daily_subscribers
+    from paperagent.factory.digest import subscribers_of_other_days
 
     file = session.env_file or Path(".env")
     env_file = file.absolute() if file.is_file() else None
@@ -151,11 +152,11 @@ def digest_job(
             "PAPERAGENT_SMTP_URL is set only in this shell, so cron and systemd will not see it; "
             "put the settings in a file and pass it with --env-file"
         )
-    daily = daily_subscribers(settings)
-    if daily and day not in {None, DAILY}:
-        warn(f"{counted(daily, 'subscriber')} asked for a daily issue; use --day daily")
+    others = subscribers_of_other_days(settings)
+    if others and day not in {None, DAILY}:
+        warn(f"{counted(others, 'subscriber')} asked for daily or monthly issues; use --day daily")
     if day is None:
-        day = DAILY if daily or settings.signup_open else "mon"
+        day = DAILY if others or settings.signup_open else "mon"
     return DigestJob(
         Path(shutil.which("paperagent") or sys.argv[0]).absolute(),
         settings.home,

@@ -101,8 +101,10 @@ def digest_service(settings: Settings) -> DigestService:
     )
 
 
-def daily_subscribers(settings: Settings) -> int:
-    """Return the number of confirmed daily subscribers; creates no file.
+def subscribers_of_other_days(settings: Settings) -> int:
+    """Return the number of confirmed subscribers to issues of days or months; creates no file.
+
+    These end on any day of the week.
 
     Raises:
         StoreError: the digest's file cannot be used.
@@ -112,7 +114,7 @@ def daily_subscribers(settings: Settings) -> int:
     if not (settings.home / FILE_NAME).exists():
         return 0
     with digest_service(settings) as service:
-        return len(service.subscribers.all(state="confirmed", frequency="daily"))
+        return sum(s.frequency != "weekly" for s in service.subscribers.all(state="confirmed"))
 
 
 def mail_problems(settings: Settings) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bad_inputs import check_covered
@@ -478,3 +478,34 @@ def test_signing_up_is_open_where_mails_with_links_can_be_sent(monkeypatch: pyte
     assert not config.load(web_signup=False).signup_open
     loaded = config.load(web_askers=" Ana@Example.org,@EXAMPLE.com, ", web_host="::")
     assert loaded.web_askers == "ana@example.org,@example.com"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["PAPERAGENT_MODEL", "OTHER"]),
+        st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])),
+        min_size=1,
+    )
+)
+def test_what_is_written_is_read(settings: dict[str, str]) -> None:
+    """Any printable value comes back, whatever quotes, dollars and backslashes it has."""
+    assume(all(value.isprintable() for value in settings.values()))
+    path = write("# first\nOTHER=1\nexport OTHER=2 # last\n", mode=0o644)
+    dotenv.update(path, settings)
+    found = dotenv.read(path, {})
+    assert not found.problems
+    assert found.values == {"OTHER": "2"} | settings
+    assert path.read_text(encoding="utf-8").startswith("# first\nOTHER=1\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_to_the_settings_stays_a_link(tmp_path: Path) -> None:
+    """A file that other programs share is written where it is; a value with a line break is refused."""
+    shared, path = tmp_path / "shared.env", Path(".env")
+    path.symlink_to(shared)
+    dotenv.update(path, {"PAPERAGENT_MODEL": "m"})
+    assert path.is_symlink()
+    assert shared.read_text(encoding="utf-8") == "PAPERAGENT_MODEL=m\n"
+    with pytest.raises(ConfigError, match="control character"):
+        dotenv.update(path, {"PAPERAGENT_MODEL": "a\nB=c"})
+    assert [p.name for p in tmp_path.iterdir()] == ["shared.env"]

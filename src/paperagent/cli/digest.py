@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from paperagent.cli.digest_inbox import inbox
-from paperagent.cli.digest_run import raise_for_failed_issues, run, schedule, show_build_report
+from paperagent.cli.digest_run import raise_for_failed_issues, run, schedule, show_build_report, test_mail
 from paperagent.cli.digest_send import dkim, list_issues, send, warn_without_unsubscribe
+from paperagent.cli.digest_setup import setup
 from paperagent.cli.options import (
     MAX_COST_USD,
     CommandGroup,
@@ -42,6 +43,8 @@ digest.add_command(inbox)
 digest.add_command(dkim)
 digest.add_command(run)
 digest.add_command(schedule)
+digest.add_command(test_mail)
+digest.add_command(setup)
 
 
 @digest.command()

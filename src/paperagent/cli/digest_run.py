@@ -133,6 +133,22 @@ def schedule(
     sys.stdout.write("\n".join(job_text(job, name, now=now) for name in schedulers))
 
 
+@click.command("test-mail")
+@click.argument("email")
+@common_options
+@click.pass_obj
+def test_mail(session: Session, *, email: str) -> None:
+    """Log in to the mail server and send a test message to EMAIL.
+
+    It is no issue: nothing is recorded, and the address need not be subscribed.
+    """
+    with open_digest(session) as service:
+        service.mailer.check_server()
+        show_text(
+            f"test message to {email}: {service.mailer.send_test(email, dt.datetime.now(dt.UTC))}", plain=True
+        )
+
+
 def digest_job(
     session: Session,
     settings: Settings,

@@ -7,16 +7,18 @@ defined in the environment or on an earlier line. In ``"…"``, ``\$`` is a doll
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from paperagent.errors import visible
+from paperagent.errors import ConfigError, visible
 
 MAX_BYTES = 64 * 1024
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -104,6 +106,55 @@ def parse(text: str, environ: Mapping[str, str], *, name: str = ".env") -> EnvFi
             )
         env_file.values[key], env_file.lines[key] = value, number
     return env_file
+
+
+def update(path: Path, settings: Mapping[str, str]) -> None:
+    """Set keys in a ``.env`` file that only its owner can read; all other lines stay as they are.
+
+    The file is replaced as a whole, so it is never half-written. A key that is set several times is set in
+    its last line, which is the one that counts.
+
+    Raises:
+        ConfigError: the file cannot be read or written.
+        ValueError: a value has a line break.
+    """
+    target = path.resolve()  # a link stays a link
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        text = _decode(target.read_bytes()) if target.exists() else ""
+        lines = text.splitlines()
+        for key, value in settings.items():
+            numbers = [n for n, line in enumerate(lines) if re.match(rf"\s*(export\s+)?{key}\s*=", line)]
+            if not numbers:
+                lines.append("")
+            lines[numbers[-1] if numbers else -1] = f"{key}={quote(value)}"
+        with suppress(FileNotFoundError):
+            part.unlink()
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except (OSError, ValueError) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{visible(str(path))}: cannot be written: {reason}; see its permissions") from None
+
+
+def quote(value: str) -> str:
+    """Return a value as it is written in a ``.env`` file.
+
+    Raises:
+        ValueError: it contains a line break or another control character.
+    """
+    if not value.isprintable():
+        raise ValueError("a value has a control character")
+    if re.fullmatch(r"[A-Za-z0-9_.,:/@%+=~-]+", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _parse_line(line: str, variables: Mapping[str, str]) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from paperagent.digest.render.renderer import (
     render_already_subscribed,
     render_confirmation,
     render_sign_in,
+    render_test,
     with_unsubscribe,
 )
 from paperagent.errors import ConfigError, MailError, visible
@@ -236,6 +237,33 @@ class Mailer:
         rendered = render_sign_in(link, operator=self.operator, theme_dir=self._theme_dir)
         key = f"sign-in-{secrets.token_hex(4)}"
         return self._send_notice(rendered, key, email, at, name="sign-in email")
+
+    def check_server(self) -> None:
+        """Connect to the mail server, secure the connection and log in; send nothing.
+
+        Raises:
+            ConfigError: no mail server or no sender is set.
+            MailError: the server cannot be reached or trusted, or rejects the login.
+        """
+        if not self.has_server:
+            raise ConfigError("PAPERAGENT_SMTP_URL: not set; set it to smtp://USER:PASSWORD@HOST:587")
+        self.envelope_from(None)
+        transport = self.transport()
+        try:
+            transport.connect()
+        finally:
+            transport.close()
+
+    def send_test(self, email: str, at: dt.datetime) -> str:
+        """Send a test mail that is no issue, and return a message with the result.
+
+        Raises:
+            InputError: the address is invalid.
+            MailError: the mail could not be sent.
+        """
+        email = message.parse_address(email).email
+        rendered = render_test(operator=self.operator, theme_dir=self._theme_dir)
+        return self._send_notice(rendered, f"test-{secrets.token_hex(4)}", email, at, name="test email")
 
     def _send_notice(self, rendered: Rendered, key: str, email: str, at: dt.datetime, *, name: str) -> str:
         """Send a mail to one person that is not an issue; ``name`` says in errors which one."""

@@ -201,6 +201,11 @@ def render_sign_in(link: str, *, operator: str = "", theme_dir: Path | None = No
     return _render_notice("sign_in", "Your sign-in link", preheader, theme_dir, operator, link=link)
 
 
+def render_test(*, operator: str = "", theme_dir: Path | None = None) -> Rendered:
+    """Return the mail by which an operator tests the mail server."""
+    return _render_notice("test", "Test of the paper digest", "Mails arrive.", theme_dir, operator)
+
+
 def _render_notice(
     name: str, subject: str, preheader: str, theme_dir: Path | None, operator: str, **values: Any
 ) -> Rendered:

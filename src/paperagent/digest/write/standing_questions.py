@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-MIN_SCORE, SCORE_MARGIN, MAX_READ = 0.4, 0.5, 5
+MIN_SCORE, SCORE_MARGIN, MAX_READ = 0.4, 0.5, 4
 """A paper is read for a question if its retrieval score is this high and this close to the best one's; at
 most so many are read.
 

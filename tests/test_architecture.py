@@ -66,7 +66,14 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "pytest": frozenset({"evals.pytest_plugin"}),
     "dotenv": frozenset({"config.dotenv"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),
-    "httpx": frozenset({"feeds.services.http_client", "library.server.client", "digest.delivery.page_check"}),
+    "httpx": frozenset(
+        {
+            "feeds.services.http_client",
+            "library.server.client",
+            "digest.delivery.page_check",
+            "digest.delivery.webhook_transport",
+        }
+    ),
     "pydantic_settings": frozenset({"config", "library.local.vector_index"}),
     "mcp": frozenset({"ui.mcp_server"}),
     "ray": frozenset({"embedding.ray_job"}),

@@ -156,6 +156,7 @@ def test_a_file_of_the_first_format(tmp_path: Path) -> None:
         db.execute("CREATE INDEX delivery_state ON delivery (state)")
         db.execute("INSERT INTO delivery SELECT * FROM newer")
         db.execute("DROP TABLE newer")
+        db.execute("DROP TABLE webhook")
         replies = ("written to one.eml", "written to two.eml", "2.0.0 queued as 4711")
         for number, reply in enumerate(replies, start=1):
             db.execute(

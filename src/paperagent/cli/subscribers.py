@@ -21,6 +21,7 @@ from paperagent.cli.options import (
     preference_options,
 )
 from paperagent.cli.session import Session, show, show_json, show_text, warn
+from paperagent.cli.webhooks import add_webhook
 from paperagent.layout import Block, counted
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def open_digest(session: Session, **overrides: Any) -> Iterator[DigestService]:
 @common_options
 def subscribers() -> None:
     """Manage digest subscribers and their preferences."""
+
+
+subscribers.add_command(add_webhook)
 
 
 @subscribers.command()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger
@@ -21,7 +21,8 @@ from paperagent.digest.issue import Issue, Period, Selection
 from paperagent.digest.links import LinkBuilder
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.render.renderer import Rendered, render_issue
-from paperagent.digest.render.view import describe_reason
+from paperagent.digest.render.view import describe_reason, issue_view
+from paperagent.digest.render.webhook_payload import webhook_content
 from paperagent.digest.write.translation import without_translation
 from paperagent.errors import PaperAgentError, visible
 from paperagent.text.languages import Language
@@ -281,8 +282,25 @@ class IssueBuilder:
         message_id = None
         if subscriber is not None:
             issue_id = NewIssue.id_for(self._period.name, subscriber_id)
-            address = message.mailbox(subscriber.email).address
+            address = subscriber.key if subscriber.is_webhook else message.mailbox(subscriber.email).address
             message_id = message.message_id(issue_id, address, self._domain, key=self._links.message_key)
+        facts: dict[str, Any] = {
+            "screened": issue.screened,
+            "items": len(issue.papers),
+            "mode": issue.mode,
+            "model": issue.model,
+            "notes": [*issue.notes, *rendered.notes],
+            "chosen": [
+                {
+                    "paper_id": item.paper.paper_id,
+                    "title": item.paper.title,
+                    "reason": describe_reason(item.reason, self._period),
+                }
+                for item in issue.items
+            ],
+        }
+        if subscriber is not None and subscriber.is_webhook:
+            facts["webhook"] = webhook_content(issue_view(issue, self._links.links_for(None)))
         return NewIssue(
             self._period,
             subscriber_id,
@@ -292,21 +310,7 @@ class IssueBuilder:
             rendered.text,
             papers=tuple(_seen_ids(selection, issue)),
             message_id=message_id,
-            facts={
-                "screened": issue.screened,
-                "items": len(issue.papers),
-                "mode": issue.mode,
-                "model": issue.model,
-                "notes": [*issue.notes, *rendered.notes],
-                "chosen": [
-                    {
-                        "paper_id": item.paper.paper_id,
-                        "title": item.paper.title,
-                        "reason": describe_reason(item.reason, self._period),
-                    }
-                    for item in issue.items
-                ],
-            },
+            facts=facts,
         )
 
 

@@ -43,6 +43,10 @@ CREATE TABLE subscriber (
   frequency TEXT NOT NULL CHECK (frequency IN ('daily', 'weekly', 'monthly')),
   profile TEXT NOT NULL, created_at TEXT NOT NULL, confirmed_at TEXT, asked_at TEXT)
 """
+_WEBHOOK = """
+-- The subscribers that get their issues by HTTP instead of mail.
+CREATE TABLE webhook (subscriber_id INTEGER PRIMARY KEY, kind TEXT NOT NULL, url TEXT NOT NULL)
+"""
 _SCHEMA = f"""
 {_SUBSCRIBER.strip()}
 ;
@@ -69,6 +73,8 @@ CREATE TABLE feedback (
   kind TEXT NOT NULL CHECK (kind IN ('more', 'less', 'save')), at TEXT NOT NULL,
   PRIMARY KEY (subscriber_id, paper_id, kind)) WITHOUT ROWID
 ;
+{_WEBHOOK.strip()}
+;
 -- A log for humans. Without addresses, so that a subscriber can be removed completely.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, issue_id TEXT, subscriber_id INTEGER,
@@ -93,7 +99,7 @@ class DigestDatabase(SqliteDatabase):
 
     KIND = "digest"
     APPLICATION_ID = APPLICATION_ID
-    VERSION = 3
+    VERSION = 4
     SCHEMA = _SCHEMA
     MIGRATIONS: ClassVar[dict[int, str]] = {
         1: f"""
@@ -122,6 +128,7 @@ INSERT INTO sqlite_sequence SELECT 'subscriber', seq FROM sqlite_sequence
 ;
 DROP TABLE subscriber_of_version_2
 """,
+        3: _WEBHOOK.strip(),
     }
     PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
     FOREIGN = "not a paperagent digest; move it away, or change PAPERAGENT_HOME"

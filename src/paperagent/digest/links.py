@@ -48,9 +48,15 @@ class SignedTokens:
                 f"PAPERAGENT_SECRET: is shorter than {MIN_SECRET_BYTES} bytes; "
                 "generate one: openssl rand -hex 32"
             )
+        self._secrets = secrets
         self.message_key = hmac.digest(secrets[0].encode(), b"paperagent.message-id", "sha256")
         """Makes Message-IDs unguessable."""
         self._serializers = {purpose: _serializer(secrets, purpose) for purpose in get_args(Purpose)}
+
+    def webhook_secrets(self, label: str) -> list[bytes]:
+        """Return the keys that sign the requests to a webhook, the current one first."""
+        data = f"paperagent.webhook\0{label}".encode()
+        return [hmac.digest(secret.encode(), data, "sha256") for secret in self._secrets]
 
     def create(self, purpose: Purpose, number: int, *values: str) -> str:
         """Return a token.

@@ -14,6 +14,7 @@ from paperagent.digest.database import FILE_NAME, OUTBOX_FOLDER, DigestDatabase,
 from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
 from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
 from paperagent.digest.delivery.transport import Outbox, Transport
+from paperagent.digest.delivery.webhook_transport import WebhookTransport
 from paperagent.digest.feedback import Feedback, FeedbackKind
 from paperagent.digest.history import History, read_history
 from paperagent.digest.incoming_mail import IncomingReport, MailReader, read_inbox
@@ -21,6 +22,7 @@ from paperagent.digest.preferences import FREQUENCIES, Preferences
 from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.schedule import frequency_of, last_full_period
 from paperagent.digest.subscribers import Subscriber, Subscribers
+from paperagent.digest.webhooks import Webhooks
 from paperagent.errors import ConfigError, InputError, MailError, visible
 from paperagent.types import AskMode, Mode, Progress, Usage
 
@@ -98,6 +100,7 @@ class DigestService:
         self._zone = zone
         self._database = DigestDatabase(home / FILE_NAME)
         self.subscribers = Subscribers(self._database)
+        self.webhooks = Webhooks(self._database, self.subscribers, mailer.tokens)
         self.feedback = Feedback(self._database)
         self.ledger = Ledger(self._database)
 
@@ -369,9 +372,13 @@ class DigestService:
         Raises:
             MailError: the mail server cannot be reached or rejects the sender.
         """
-        sender = self._sender(self.mailer.transport(outbox), only, outbox)
-        return sender.run(
-            period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress
+        mails = self._sender(self.mailer.transport(outbox), only, outbox)
+        posts = self._webhook_sender(
+            Outbox(outbox, "exported", suffix=".json") if outbox else WebhookTransport(self.webhooks.find)
+        )
+        report = posts.run(period=period, only=only, resend_unknown=resend_unknown, force=force)
+        return report.merged_with(
+            mails.run(period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress)
         )
 
     def dry_run(
@@ -380,13 +387,20 @@ class DigestService:
         """Write the messages that are due as files, without changing their state; return the folder too."""
         files = Outbox(outbox or self.home / OUTBOX_FOLDER / "dry-run")
         report = self._sender(files, only, outbox).dry_run(files, period=period, only=only, force=force)
-        return report, files.folder
+        posts = Outbox(files.folder, suffix=".json")
+        posted = self._webhook_sender(posts).dry_run(posts, period=period, only=only, force=force)
+        return report.merged_with(posted), files.folder
 
     def _sender(self, transport: Transport, only: str | None, outbox: Path | None) -> Sender:
         if only is not None:
             self.subscribers.find(only)  # raises for a misspelled address
         envelope_from = self.mailer.envelope_from(outbox)
         return Sender(self.ledger, transport, self.mailer.compose, mail_from=envelope_from, clock=utc_now)
+
+    def _webhook_sender(self, transport: Transport) -> Sender:
+        return Sender(
+            self.ledger, transport, self.webhooks.compose, mail_from="", webhooks=True, clock=utc_now
+        )
 
     def raise_for_failed_deliveries(self, period: str | None = None, *, stopped: str = "") -> None:
         """Raise MailError if messages are deferred, failed or unknown.

@@ -15,7 +15,7 @@ from paperagent.digest.database import (
     record_event,
     utc_now,
 )
-from paperagent.digest.delivery.message import MailAddress, parse_address
+from paperagent.digest.delivery.message import WEBHOOK_PREFIX, MailAddress, parse_address, parse_recipient
 from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
 from paperagent.errors import InputError, visible
 
@@ -48,6 +48,11 @@ class Subscriber:
     confirmed_at: dt.datetime | None = None
     confirmation_sent_at: dt.datetime | None = None
     """When the confirmation mail was last sent."""
+
+    @property
+    def is_webhook(self) -> bool:
+        """Whether it is a channel that gets its issues by HTTP; `email` is then its label."""
+        return self.key.startswith(WEBHOOK_PREFIX)
 
     @property
     def is_confirmed(self) -> bool:
@@ -111,7 +116,7 @@ class Subscribers:
             InputError: an invalid address or frequency, too many subscribers or entries, an unsubscribed
                 address, or an entry that cannot be removed because it is not there.
         """
-        address = parse_address(email)
+        address = parse_recipient(email)
         if frequency is not None and frequency not in FREQUENCIES:
             raise InputError(
                 f"frequency: must be {' or '.join(FREQUENCIES)}, got {visible(str(frequency), limit=20)}"
@@ -261,13 +266,13 @@ class Subscribers:
         Returns:
             Whether there was such a subscriber.
         """
-        address = parse_address(email)
+        address = parse_recipient(email)
         with self._db.writing() as db:
             subscriber = find_by_key(db, address.key)
             if subscriber is None:
                 return False
             self._suppress(db, subscriber.key, subscriber.id, reason)
-            for table in ("shown", "feedback", "delivery", "issue"):
+            for table in ("shown", "feedback", "delivery", "issue", "webhook"):
                 db.execute(f"DELETE FROM {table} WHERE subscriber_id = ?", (subscriber.id,))
             db.execute("DELETE FROM subscriber WHERE id = ?", (subscriber.id,))
             return True
@@ -284,7 +289,7 @@ class Subscribers:
 
     def suppress(self, email: str, reason: str = "unsubscribed") -> bool:
         """Never mail an address, subscribed or not; return False if it was suppressed already."""
-        address = parse_address(email)
+        address = parse_recipient(email)
         with self._db.writing() as db:
             subscriber = find_by_key(db, address.key)
             return self._suppress(db, address.key, subscriber.id if subscriber else 0, reason)
@@ -312,7 +317,7 @@ class Subscribers:
             InputError: an invalid address.
         """
         with self._db.reading() as db:
-            return find_by_key(db, parse_address(email).key)
+            return find_by_key(db, parse_recipient(email).key)
 
     def find(self, email: str) -> Subscriber:
         """Return the subscriber with an address.

@@ -119,15 +119,10 @@ def subscribers_of_other_days(settings: Settings) -> int:
 
 def mail_problems(settings: Settings) -> list[str]:
     """Return what is wrong with the digest's mails, each with its fix."""
-    from paperagent.digest.database import FILE_NAME
     from paperagent.digest.delivery.page_check import page_problem
-    from paperagent.digest.mailer import LACKS_UNSUBSCRIBE
 
     mailer = _mailer(settings, settings.home)
-    problems = [page_problem(settings.public_url, mailer.tokens)]
-    if mailer.lacks_unsubscribe and (settings.home / FILE_NAME).exists():
-        problems.append(f"digest: {LACKS_UNSUBSCRIBE}")
-    problems += _signing_problems(mailer)
+    problems = [page_problem(settings.public_url, mailer.tokens), *_signing_problems(mailer)]
     return [problem for problem in problems if problem]
 
 

@@ -179,6 +179,7 @@ class Ledger:
         key: str | None = None,
         written: bool = False,
         unknown: bool = False,
+        webhooks: bool | None = None,
     ) -> list[PendingDelivery]:
         """Return the deliveries that may be sent now, old issues included, in the order of planning.
 
@@ -188,13 +189,15 @@ class Ledger:
             key: A subscriber's address key (`MailAddress.key`), to return only that subscriber's.
             written: Whether to include messages that were only written to the outbox.
             unknown: Whether to include messages that may have arrived already.
+            webhooks: Whether to return only messages to webhooks, or only mails; None for both.
         """
         states = "d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.next_at, '') <= :at)"
         if written:
             states += " OR d.state = 'written'"
         if unknown:
             states += " OR d.state = 'unknown'"
-        return self._select(f"({states})", at=format_timestamp(at), period=period, key=key)
+        where = f"({states}) AND (:webhooks IS NULL OR (coalesce(s.key, '') GLOB 'webhook:*') = :webhooks)"
+        return self._select(where, at=format_timestamp(at), period=period, key=key, webhooks=webhooks)
 
     def deliveries(
         self, *, period: str | None = None, states: Iterable[DeliveryState] = DELIVERY_STATES
@@ -205,14 +208,20 @@ class Ledger:
         return self._select(f"d.state IN ({names})", period=period)
 
     def _select(
-        self, where: str, *, at: str = "", period: str | None = None, key: str | None = None
+        self,
+        where: str,
+        *,
+        at: str = "",
+        period: str | None = None,
+        key: str | None = None,
+        webhooks: bool | None = None,
     ) -> list[PendingDelivery]:
         filters = "(:period IS NULL OR i.period = :period) AND (:key IS NULL OR s.key = :key)"
         with self._db.reading() as db:
             rows = db.execute(
                 f"{_SELECT_DELIVERIES} WHERE {where} AND {filters} "
                 "ORDER BY i.frozen_at, i.period, d.subscriber_id",
-                {"at": at, "period": period, "key": key},
+                {"at": at, "period": period, "key": key, "webhooks": webhooks},
             ).fetchall()
         return [_pending_delivery(row) for row in rows]
 

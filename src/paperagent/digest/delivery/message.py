@@ -19,6 +19,7 @@ from email.policy import SMTP, SMTPUTF8, EmailPolicy, Policy
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from paperagent.digest.render import formatting
 from paperagent.errors import InputError, MailError, visible
@@ -74,6 +75,27 @@ def parse_address(text: str) -> MailAddress:
     envelope = validated.ascii_email or f"{validated.local_part}@{validated.ascii_domain}"
     local, _, domain = envelope.casefold().rpartition("@")
     return MailAddress(validated.normalized, f"{local.split('+', 1)[0] or local}@{domain}", envelope)
+
+
+WEBHOOK_PREFIX = "webhook:"
+
+
+def webhook_label(url: str) -> str:
+    """Return the name by which a webhook is a subscriber; its URL is a secret."""
+    host = urlsplit(url).hostname or ""
+    return f"{WEBHOOK_PREFIX}{host}:{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+
+
+def parse_recipient(text: str) -> MailAddress:
+    """Return a mail address like `parse_address`, or the label of a webhook, given as label or URL.
+
+    Raises:
+        InputError: neither of them.
+    """
+    label = webhook_label(text) if text.startswith(("http://", "https://")) else text
+    if not label.startswith(WEBHOOK_PREFIX):
+        return parse_address(text)
+    return MailAddress(label, label, label)
 
 
 def _without_name(text: str) -> str:

@@ -18,7 +18,7 @@ from paperagent.digest.delivery.ledger import (
     Ledger,
     PendingDelivery,
 )
-from paperagent.digest.delivery.message import parse_address
+from paperagent.digest.delivery.message import parse_recipient
 from paperagent.digest.delivery.stored_issues import StoredIssue
 from paperagent.digest.delivery.transport import ConnectionLost, Rejected, Transport
 from paperagent.errors import MailError, PaperAgentError, visible
@@ -54,6 +54,17 @@ class SendReport:
     stopped: str = ""
     """Why the run stopped early."""
 
+    def merged_with(self, other: SendReport) -> SendReport:
+        """Return the result of both runs."""
+        return SendReport(
+            self.counts + other.counts,
+            [*self.problems, *other.problems],
+            self.waiting + other.waiting,
+            self.too_old + other.too_old,
+            self.recovered + other.recovered,
+            self.stopped or other.stopped,
+        )
+
 
 class _UnbuildableMessageError(Exception):
     """A message cannot be built."""
@@ -69,6 +80,7 @@ class Sender:
         compose: Compose,
         *,
         mail_from: str,
+        webhooks: bool = False,
         clock: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         """Create a sender.
@@ -78,12 +90,14 @@ class Sender:
             transport: Sends messages.
             compose: Builds messages.
             mail_from: The sender's bare address.
+            webhooks: Whether to send to webhooks instead of mail addresses.
             clock: Returns the time.
         """
         self._ledger = ledger
         self._transport = transport
         self._compose = compose
         self._mail_from = mail_from
+        self._webhooks = webhooks
         self._clock = clock
 
     def run(
@@ -137,10 +151,12 @@ class Sender:
         self, period: str | None, only: str | None, *, unknown: bool, force: bool
     ) -> tuple[list[PendingDelivery], int]:
         """Return the deliveries to send, and the number of those that are too old."""
-        key = parse_address(only).key if only else None
+        key = parse_recipient(only).key if only else None
         now = self._clock()
         written = self._transport.accepted_state != "written"  # else they are there already
-        due = self._ledger.due(now, period=period, key=key, written=written, unknown=unknown)
+        due = self._ledger.due(
+            now, period=period, key=key, written=written, unknown=unknown, webhooks=self._webhooks
+        )
         recent = due if force else [d for d in due if now - d.stored_at <= MAX_ISSUE_AGE]
         return recent, len(due) - len(recent)
 
@@ -192,7 +208,7 @@ class Sender:
         """Return the recipient's address for the envelope, and the message."""
         try:
             message = self._compose(self._ledger.issue(delivery.issue_id), delivery)
-            return parse_address(delivery.email).envelope, message
+            return parse_recipient(delivery.email).envelope, message
         except (PaperAgentError, ValueError) as error:
             raise _UnbuildableMessageError(f"the message cannot be built: {error}") from error
 
@@ -215,16 +231,20 @@ class Sender:
         if reply.code != _SERVICE_CLOSING:
             self._transport.reset()
         if reply.is_temporary:
-            return self._retry_later(delivery, reply.code, reply.text)
+            return self._retry_later(delivery, reply.code, reply.text, reply.retry_after)
         text = reply.text + ("; lower --max-items" if reply.code == _TOO_LARGE else "")
-        bounced = rejected.step == "recipient" and reply.text.lstrip().startswith(_NO_MAILBOX)
+        no_mailbox = rejected.step == "recipient" and reply.text.lstrip().startswith(_NO_MAILBOX)
+        bounced = reply.is_gone or no_mailbox
         return DeliveryOutcome("failed", reply.code, text, bounced=bounced)
 
-    def _retry_later(self, delivery: PendingDelivery, code: int | None, why: str) -> DeliveryOutcome:
+    def _retry_later(
+        self, delivery: PendingDelivery, code: int | None, why: str, at_least: dt.timedelta = dt.timedelta()
+    ) -> DeliveryOutcome:
         """Return an outcome with the time of the next attempt, or a failure after the last one."""
         if delivery.attempts >= len(RETRY_DELAYS):
             return DeliveryOutcome("failed", code, f"given up after {delivery.attempts + 1} attempts: {why}")
-        return DeliveryOutcome("deferred", code, why, self._clock() + RETRY_DELAYS[delivery.attempts])
+        delay = max(RETRY_DELAYS[delivery.attempts], at_least)
+        return DeliveryOutcome("deferred", code, why, self._clock() + delay)
 
 
 def _reason_to_stop(outcome: DeliveryOutcome, errors: int) -> str:

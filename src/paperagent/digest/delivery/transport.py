@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 from contextlib import suppress
@@ -21,15 +22,21 @@ there is a mail server; or written to a folder for somebody who sends it another
 
 @dataclass(frozen=True, slots=True)
 class SmtpReply:
-    """A reply of the mail server."""
+    """A reply of the mail server, or of the server of a webhook."""
 
     code: int
     text: str
+    temporary: bool | None = None
+    """Whether trying again later may help; None to tell by the code as SMTP does."""
+    retry_after: dt.timedelta = dt.timedelta()
+    """How long the server wants us to wait."""
+    is_gone: bool = False
+    """Whether the recipient no longer exists."""
 
     @property
     def is_temporary(self) -> bool:
         """Whether trying again later may help (RFC 5321 section 4.2.1)."""
-        return 400 <= self.code < 500
+        return 400 <= self.code < 500 if self.temporary is None else self.temporary
 
 
 class Rejected(Exception):  # noqa: N818 - a server's reply, handled by the caller; not shown as an error
@@ -96,8 +103,11 @@ class Transport(Protocol):
 class Outbox:
     """A folder of ``.eml`` files. A message that is written again replaces its file."""
 
-    def __init__(self, folder: Path, accepted_state: AcceptedState = "written") -> None:
+    def __init__(
+        self, folder: Path, accepted_state: AcceptedState = "written", *, suffix: str = ".eml"
+    ) -> None:
         self.folder = folder
+        self._suffix = suffix
         self.accepted_state = accepted_state
 
     def connect(self) -> None:
@@ -112,7 +122,7 @@ class Outbox:
 
     def data(self, message: bytes, *, message_id: str) -> SmtpReply:
         """Write the message, completely or not at all; it is on disk when this returns."""
-        path = self.folder / f"{_file_stem(message_id)}.eml"
+        path = self.folder / f"{_file_stem(message_id)}{self._suffix}"
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote
 
 import issues
 import pytest
 
 import attack_strings
-from paperagent.digest.issue import OTHER_NAME, Issue, Item, Reason, Theme
+from paperagent.digest.issue import OTHER_NAME, Issue, Item, Period, Reason, Theme
+from paperagent.digest.render.formatting import known_url, search_url
 from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_confirmation, render_issue
 from paperagent.digest.render.view import SubscriberLinks
 from paperagent.errors import ConfigError, PaperAgentError
@@ -74,7 +76,7 @@ def in_order(text: str, parts: list[str]) -> bool:
 
 
 ORDER = [
-    "2026-W26", "22–28 June 2026", "8 picked from 1,704 new papers", "On four domains",
+    "2026-W26", "22–28 June 2026", "8 picked from 1,704",
     "etrieval that knows when to stop", "Tindersift: Filtering", "Ada Q",
     "Bram Oosterwijk, Chiamaka Eze",
     "arXiv:2606.04237", "24 June 2026", "71.4.", "[1]", "Your topic: retrieval-augmented generation",
@@ -96,9 +98,10 @@ def test_an_issue_holds_everything_in_the_order_of_the_contract(part: str) -> No
 
 
 def test_subject_and_preheader_say_what_is_inside() -> None:
-    """The subject names count, top theme and week; the preheader has 40 to 90 characters."""
+    """The subject names themes with their sizes and the days; the preheader has 40 to 90 characters."""
     shown = render_issue(issues.issue())
-    assert shown.subject == "8 papers: Retrieval that knows when to stop — 2026-W26"
+    assert shown.subject == "Retrieval that knows when to stop · 3, Tutors and assessment · 2 — 22–28 June"
+    assert len(shown.subject) <= 78
     assert 40 <= len(shown.preheader) <= 90
     assert shown.preheader.startswith("Tindersift: Filtering Retrieved Passages")
 
@@ -111,18 +114,26 @@ def test_the_subject_names_a_theme_that_is_one() -> None:
     mixed = replace(first, name=OTHER_NAME, items=first.items[:1])
     assert others[0].name in render_issue(replace(base, themes=(mixed, *others))).subject
     loose = replace(first, name=OTHER_NAME, items=first.items * 9)
-    assert re.fullmatch(
-        r"\d+ new papers — 2026-W26", render_issue(replace(base, themes=(loose, *others))).subject
-    )
+    subject = render_issue(replace(base, themes=(loose, *others))).subject
+    assert re.fullmatch(r"\d+ new papers — 22–28 June", subject)
+
+
+def test_interests_without_papers_are_named_in_one_line() -> None:
+    """It says for which time that is so."""
+    quiet = replace(issues.issue(), unmatched=("code-switching", "coral reefs"))
+    assert "Nothing this week on: code-switching; coral reefs" in render_issue(quiet).text
+    day = replace(quiet, period=Period("2026-06-22", quiet.period.since, quiet.period.since))
+    assert "Nothing today on: code-switching" in Page(render_issue(day).html).text
+    assert "Nothing" not in render_issue(issues.issue()).text.split("SOURCES")[0].split("YOUR STANDING")[0]
 
 
 def test_a_subject_is_cut_in_the_theme_and_never_in_the_week() -> None:
-    """bad-333: at most 120 characters, and the period stays whole."""
+    """bad-333: at most 78 characters, and the days stay whole."""
     whole = issues.issue()
     long = replace(whole, themes=(replace(whole.themes[0], name="retrieval " * 500), *whole.themes[1:]))
     subject = render_issue(long).subject
-    assert len(subject) <= 120
-    assert subject.endswith("… — 2026-W26")
+    assert len(subject) <= 78
+    assert subject.endswith("… · 3 — 22–28 June")
 
 
 @pytest.mark.parametrize("shape", ["empty", "one", "short"])
@@ -136,10 +147,10 @@ def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
         overview=(), standing=(), also=(), updates=(), citations=whole.citations[:1], screened=3,
     )  # fmt: skip
     shown = render_issue(quiet)
-    starts = {"empty": "No new papers — 2026-W26", "one": "1 paper: ", "short": "3 papers: "}
-    assert shown.subject.startswith(starts[shape])
+    ends = {"empty": "No new papers — 22–28 June", "one": " · 1 — 22–28 June", "short": " · 3 — 22–28 June"}
+    assert shown.subject.endswith(ends[shape])
     assert 40 <= len(shown.preheader) <= 90
-    assert f"{len(quiet.papers)} picked from 3 new papers" in shown.text
+    assert f"{len(quiet.papers)} picked from 3 · " in shown.text
 
 
 def test_both_parts_lead_to_the_same_places() -> None:
@@ -267,7 +278,7 @@ def test_only_places_where_papers_are_kept_are_linked(url: str, linked: object) 
 
 @pytest.mark.parametrize("url", ["https://evil.example/paper", None])
 def test_titles_without_a_link_of_their_own_lead_to_our_page(url: str | None) -> None:
-    """In items, further papers, corrections and sources, in both parts; without a page there is no link."""
+    """In items, further papers, corrections and sources, in both parts; without a page to a search."""
     whole = issues.issue()
     base = whole.themes[0].items[0]
     names = ("local:a b?#c", "local:also", "local:update")
@@ -285,7 +296,24 @@ def test_titles_without_a_link_of_their_own_lead_to_our_page(url: str | None) ->
     addresses = [f"{issues.BASE}/paper/local:{name}" for name in ("a%20b%3F%23c", "also", "update")]
     assert sorted(h for h in Page(shown.html).hrefs if h[0] != "#") == sorted([*addresses, addresses[0]])
     assert set(URL.findall(shown.text)) == set(addresses)
-    assert not Page(render_issue(issue).html).links
+    (search,) = Page(render_issue(issue).html).links
+    assert search == f"https://scholar.google.com/scholar?q={quote(base.paper.title, safe='')}"
+
+
+@pytest.mark.parametrize("title", ['"><script>&x=1#?%00\u202e', "é" * 500, "[1] $x^2$", ""])
+def test_the_search_for_any_title_is_one_safe_address(title: str) -> None:
+    """Without a link of its own and a page of ours, a title still leads somewhere."""
+    address = search_url(title)
+    assert re.fullmatch(r"https://scholar\.google\.com/scholar\?q=[\w.~%-]*", address, re.ASCII)
+    assert len(address) < 1000
+
+
+def test_an_id_leads_to_its_site_whatever_the_url() -> None:
+    """A feed with addresses of its own does not cost a paper its link to arXiv or its DOI."""
+    paper = replace(issues.issue().papers[0], url="https://feeds.example/1", arxiv_id=None, doi="10.1/x")
+    assert known_url(paper) == "https://doi.org/10.1/x"
+    assert known_url(replace(paper, arxiv_id="2606.00001")) == "https://arxiv.org/abs/2606.00001"
+    assert known_url(replace(paper, doi=None)) is None
 
 
 def test_a_paper_is_named_beside_its_link() -> None:

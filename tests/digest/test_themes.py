@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weeks import TOPICS, arrival, embedded, selector, week
 
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Reason
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.select.candidates import PeriodIndex
-from paperagent.digest.select.phrases import PhraseFinder, ThemePhrases, title_case
-from paperagent.digest.select.themes import MAX_THEME_SIZE, MAX_THEMES, build_themes
+from paperagent.digest.select.phrases import PhraseFinder, ThemePhrases, capitalized
+from paperagent.digest.select.themes import MAX_THEMES, build_themes
 from paperagent.types import Paper
 
 ALL = Preferences(interests=tuple(TOPICS), max_items=15)
@@ -65,22 +66,24 @@ def test_how_often_a_phrase_only_describes_the_next_word() -> None:
 @pytest.mark.parametrize(
     ("phrase", "shown"),
     [
-        ("kv cache compression", "Kv Cache Compression"),
-        ("KV cache", "KV Cache"),
-        ("mixture of experts", "Mixture of Experts"),
-        ("text-to-SQL", "Text-to-SQL"),
-        ("3D scene", "3D Scene"),
+        ("image editing", "Image editing"),
+        ("KV cache", "KV cache"),
+        ("mRNA vaccines", "mRNA vaccines"),
+        ("text-to-SQL", "text-to-SQL"),
+        ("code for LLMs", "Code for LLMs"),
+        ("3D scene", "3D scene"),
+        ("", ""),
     ],
 )
-def test_headings_have_the_capitals_of_a_title(phrase: str, shown: str) -> None:
-    """Spellings with capitals inside stay as they are."""
-    assert title_case(phrase) == shown
+def test_headings_begin_with_a_capital(phrase: str, shown: str) -> None:
+    """Words with capitals of their own stay as they are."""
+    assert capitalized(phrase) == shown
 
 
 def test_papers_of_a_topic_stand_together_under_its_name() -> None:
     """Each group holds one topic, and is called by a phrase of it."""
     found = selector(embedded(week())).select(Preferences(interests=tuple(TOPICS)[:4], max_items=15))
-    assert 4 <= len(found.themes) <= MAX_THEMES
+    assert len(found.themes) == 4
     for group in found.themes:
         topics = {t for c in group.items for t in TOPICS if t in c.paper.title}
         assert len(topics) == 1
@@ -93,11 +96,18 @@ def test_a_theme_has_one_key_for_all_subscribers() -> None:
     one = chosen.select(Preferences(interests=("cache compression", "coral bleaching")))
     other = chosen.select(Preferences(interests=("protein folding", "cache compression")))
     shared = {g.key: g.name for g in one.themes}.items() & {g.key: g.name for g in other.themes}.items()
-    assert any("Cache" in name for _, name in shared)
+    assert [name for _, name in shared] == ["Cache compression"]
+
+
+def test_interests_without_a_paper_are_named() -> None:
+    """Those for which a paper is relevant are not, whether it is in the issue or not."""
+    interests = ("submarine volcanoes", "coral bleaching", "code-switching")
+    found = selector(embedded(week())).select(Preferences(interests=interests, max_items=1))
+    assert found.unmatched == ("submarine volcanoes", "code-switching")
 
 
 def test_groups_and_papers_come_best_first() -> None:
-    """Scores fall within a group, and from one group's first to the next one's."""
+    """Scores fall within a group, and from one interest's first to the next one's."""
     found = selector([arrival(p) for p in week()]).select(ALL)
     for group in found.themes:
         scores = [c.score for c in group.items]
@@ -113,14 +123,32 @@ LABELS = ThemePhrases(SHELF.papers, SHELF.vectors, SHELF.comparable)
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, len(SHELF) - 1), unique=True, max_size=15), st.sampled_from(["", "reefs"]))
 def test_grouping_keeps_every_paper_once(ranked: list[int], interest: str) -> None:
-    """In at most five groups, none much over four papers, the best paper first."""
-    interests = dict.fromkeys(ranked, interest) if interest else {}
-    found = build_themes(ranked, LABELS, SHELF.vectors, interests)
+    """Those of an interest in one group, the others in at most five themes and one group without a name."""
+    chosen = ranked[::2] if interest else []
+    reasons = {n: Reason("interest" if n in chosen else "central", interest) for n in ranked}
+    found = build_themes(ranked, LABELS, SHELF.vectors, reasons)
     assert sorted(n for c in found for n in c.members) == sorted(ranked)
-    assert len(found) <= MAX_THEMES
-    assert all(1 <= len(c.members) <= MAX_THEME_SIZE + 1 for c in found)
-    assert not ranked or found[0].members[0] == ranked[0]
-    assert all(c.key and c.name for c in found)
+    if chosen:
+        assert (found[0].name, found[0].members) == ("Reefs", tuple(chosen))
+    themes = [c for c in found if c.name not in {"Reefs", OTHER_NAME, ONLY_NAME}]
+    assert len(themes) <= MAX_THEMES
+    assert all(len(c.name.split()) > 1 for c in themes)
+    assert all(c.key and c.name and c.members for c in found)
+    assert len({c.name for c in found}) == len(found)
+
+
+def test_headings_are_the_subscriber_s_words() -> None:
+    """Interests, followed authors and questions have headings of their own, each with all its papers."""
+    kinds = ("interest", "author", "question", "interest", "central")
+    reasons = {n: Reason(kind, f"reefs {n % 2}") for n, kind in enumerate(kinds)}  # type: ignore[arg-type]
+    found = build_themes(range(5), LABELS, SHELF.vectors, reasons)
+    assert [(c.name, c.members) for c in found] == [
+        ("Reefs 0", (0,)),
+        ("By authors you follow", (1,)),
+        ("For your questions", (2,)),
+        ("Reefs 1", (3,)),
+        ("Coral bleaching", (4,)),
+    ]
 
 
 def test_labels_of_papers_without_words() -> None:

@@ -104,6 +104,8 @@ class Selection:
     """Papers of earlier issues that were revised or withdrawn in this period."""
     screened: int = 0
     """The number of new papers in the subscriber's categories."""
+    unmatched: tuple[str, ...] = ()
+    """The interests without a relevant paper in this period."""
 
     @property
     def items(self) -> Iterator[Item]:
@@ -150,6 +152,8 @@ class Issue(Displayed):
     updates: tuple[Paper, ...] = ()
     citations: tuple[Citation, ...] = ()
     screened: int = 0
+    unmatched: tuple[str, ...] = ()
+    """The interests without a relevant paper in this period."""
     mode: Mode = "extractive"
     model: str | None = None
     usage: Usage = field(default_factory=Usage)

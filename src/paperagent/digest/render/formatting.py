@@ -5,9 +5,9 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from paperagent.answering.citations import escape_markers
 from paperagent.text.readable import readable
@@ -18,11 +18,12 @@ LINKED_HOSTS = frozenset(
     """arxiv.org www.arxiv.org doi.org dx.doi.org huggingface.co openreview.net aclanthology.org
     proceedings.mlr.press biorxiv.org www.biorxiv.org medrxiv.org www.medrxiv.org""".split()
 )
-"""Hosts that a paper's link may lead to; any other address in a feed is shown as text."""
+"""Hosts that a paper's own link may lead to; any other address in a feed is shown as text."""
 MAX_TITLE, MAX_SENTENCE, MAX_NAME = 300, 1200, 80
 MAX_QUOTE = 4_000
 """Maximum characters of a sentence shown for comparison with a claim; real sentences are shorter."""
-_MAX_URL = 300
+_MAX_URL, _MAX_SEARCH = 300, 150
+"""Maximum characters of a link, and of a title in the address of a search."""
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0e\U000e0100-\U000e01ef]")
 
 
@@ -54,15 +55,30 @@ def cut(text: str, limit: int) -> str:
 
 def paper_url(paper: Paper) -> str | None:
     """Return the paper's URL if it is plain HTTP(S) and not too long, or else the URL of its id."""
-    by_id = f"https://arxiv.org/abs/{paper.arxiv_id}" if paper.arxiv_id else None
-    by_id = by_id or (f"https://doi.org/{paper.doi}" if paper.doi else None)
-    url = safe_url(paper.url) or safe_url(by_id)
-    return url if url and len(url) <= _MAX_URL else None
+    return next(_paper_urls(paper), None)
 
 
-def is_linkable(url: str | None) -> bool:
+def known_url(paper: Paper) -> str | None:
+    """Return the first URL of a paper, its own or that of its id, that leads to a known site for papers."""
+    return next(filter(is_linkable, _paper_urls(paper)), None)
+
+
+def is_linkable(url: str) -> bool:
     """Return whether ``url`` leads to a known site for papers."""
-    return bool(url) and (urlsplit(url or "").hostname or "") in LINKED_HOSTS
+    return urlsplit(url).hostname in LINKED_HOSTS
+
+
+def _paper_urls(paper: Paper) -> Iterator[str]:
+    by_arxiv_id = f"https://arxiv.org/abs/{paper.arxiv_id}" if paper.arxiv_id else None
+    by_doi = f"https://doi.org/{paper.doi}" if paper.doi else None
+    for url in map(safe_url, (paper.url, by_arxiv_id, by_doi)):
+        if url and len(url) <= _MAX_URL:
+            yield url
+
+
+def search_url(title: str) -> str:
+    """Return the address of a search for a title on Google Scholar."""
+    return f"https://scholar.google.com/scholar?q={quote(clean_text(title, _MAX_SEARCH), safe='')}"
 
 
 def paper_identifier(paper: Paper) -> str:
@@ -96,6 +112,14 @@ def format_days(since: dt.date, until: dt.date) -> str:
     if since.year == until.year:
         return f"{since.day} {_MONTHS[since.month - 1]} – {format_day(until)}"
     return f"{format_day(since)} – {format_day(until)}"
+
+
+def format_days_briefly(since: dt.date, until: dt.date) -> str:
+    """Return a range of days without its year, such as ``22–28 June``; a month or another year with it."""
+    text = format_days(since, until)
+    if since.year != until.year or not text[0].isdigit():
+        return text
+    return text.removesuffix(f" {until.year}")
 
 
 _MONTHS = "January February March April May June July August September October November December".split()

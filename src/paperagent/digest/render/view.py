@@ -17,6 +17,8 @@ from paperagent.layout import REPLACED, UNVERIFIED, counted, is_replaced, senten
 from paperagent.types import Citation, Claim, Paper
 
 FEEDBACK_LABELS = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
+MAX_SUBJECT = 78
+"""Characters of a subject."""
 _PERSONAL_REASONS = frozenset({"interest", "question", "liked", "author", "category"})
 _SUBSCRIBED_FOOTER = (
     "You receive this because you subscribed. Papers are chosen by your topics, questions and ratings."
@@ -108,6 +110,8 @@ class IssueView:
     name: str
     days: str
     screened: str
+    nothing_on: str
+    """The interests without a paper, as a sentence; empty if there are none."""
     kind: str
     """``written by MODEL``; empty if every sentence is quoted."""
     label: str
@@ -155,6 +159,7 @@ def issue_view(
         name=formatting.clean_text(issue.period.name, 40),
         days=formatting.format_days(issue.period.since, issue.period.until),
         screened=screened(issue),
+        nothing_on=nothing_on(issue),
         kind="" if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
         overview=tuple(_overview_views(issue, papers, links)),
@@ -193,18 +198,21 @@ def _notes(issue: Issue) -> Iterator[str]:
 
 
 def subject(issue: Issue) -> str:
-    """Return ``N papers: TOP THEME — 2026-W26``, at most 120 characters; the period is never cut."""
+    """Return ``THEME · 6, THEME · 4 — 15–21 June``, about 78 characters with as many themes as fit."""
     count = len(issue.papers)
-    end = f" — {formatting.clean_text(issue.period.name, 40)}"
-    if not count:
-        return f"No new papers{end}"
-    plural = "s" if count != 1 else ""
+    end = f" — {formatting.format_days_briefly(issue.period.since, issue.period.until)}"
     named = [t for t in issue.themes if t.items and t.name not in {OTHER_NAME, ONLY_NAME}]
-    if sum(len(t.items) for t in named) * 2 < count:  # no theme stands for most of the issue
-        return f"{count} new paper{plural}{end}"
-    start = f"{count} paper{plural}"
-    theme = formatting.clean_text(named[0].name)
-    return start + (f": {formatting.cut(theme, 118 - len(start + end))}" if theme else "") + end
+    if not count or sum(len(t.items) for t in named) * 2 < count:  # no theme stands for most of the issue
+        return (counted(count, "new paper") if count else "No new papers") + end
+    parts: list[str] = []
+    for theme in named:
+        size = f" · {len(theme.items)}"
+        room = MAX_SUBJECT - len(", ".join([*parts, ""]) + size + end)
+        name = formatting.clean_text(theme.name)
+        if parts and len(name) > room:
+            break
+        parts.append(formatting.cut(name, room) + size)
+    return ", ".join(parts) + end
 
 
 def preheader(issue: Issue) -> str:
@@ -222,9 +230,18 @@ def preheader(issue: Issue) -> str:
 
 
 def screened(issue: Issue) -> str:
-    """Return ``12 picked from 1,704 new papers · 4 min read``."""
+    """Return ``12 picked from 1,704 · 4 min read``."""
     count, total = len(issue.papers), max(issue.screened, len(issue.papers))
-    return f"{count:,} picked from {counted(total, 'new paper')} · {issue.minutes} min read"
+    return f"{count:,} picked from {total:,} · {issue.minutes} min read"
+
+
+def nothing_on(issue: Issue) -> str:
+    """Return ``Nothing this week on: code-switching``; empty if every interest has a paper."""
+    when = {"daily": " today", "weekly": " this week", "monthly": " this month"}.get(
+        frequency_of(issue.period) or "", ""
+    )
+    interests = "; ".join(formatting.clean_text(text, 80) for text in issue.unmatched)
+    return f"Nothing{when or ' new'} on: {interests}" if interests else ""
 
 
 def label(issue: Issue) -> str:
@@ -301,11 +318,15 @@ def _paper_view(paper: Paper, links: SubscriberLinks) -> PaperView:
 
 
 def _link(paper: Paper, links: SubscriberLinks) -> tuple[str | None, str | None]:
-    """Return the link of a paper's title: its own or that of our page; without one, an address to show."""
-    url = formatting.paper_url(paper)
-    if formatting.is_linkable(url):
+    """Return the link of a paper's title, and an address to show as text because it leads to no known site.
+
+    The link leads to a known site for papers, or else to our page, or else to a search for the title.
+    """
+    if url := formatting.known_url(paper):
         return url, None
-    return (links.paper(paper.paper_id), None) if links.paper else (None, url)
+    if links.paper:
+        return links.paper(paper.paper_id), None
+    return formatting.search_url(paper.title), formatting.paper_url(paper)
 
 
 def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:

@@ -50,8 +50,6 @@ _EXPANSION_SHARE = 0.25
 """If at least this share of an acronym's papers spell it out the same way, it stands for that phrase."""
 _MAX_PAPERS_SHARE, _FEW_PAPERS = 0.1, 40
 """Phrases in a larger share of the papers do not distinguish themes; with few papers, more is allowed."""
-_LOWERCASE_WORDS = frozenset("a an and as at by for from in of on or the to via with".split())
-"""Words that stay in lower case in a heading."""
 _ADJECTIVE = re.compile(
     r"(?:[a-z]{2}(?:al|ive|ic|ous|ary|able|ible|less|ful|wise|ly)|[a-z]{3}ed|[a-z]{2}ant)$"
 )
@@ -271,8 +269,8 @@ class ThemePhrases:
         return float((mean @ mean - 1 / n) * n / (n - 1))
 
     def name(self, phrase: Phrase) -> str:
-        """Return a phrase as a heading: its most frequent spelling, in title case."""
-        return title_case(self._finder.spelling(self.occurrences[phrase]))
+        """Return a phrase as a heading: its most frequent spelling, with a capital."""
+        return capitalized(self._finder.spelling(self.occurrences[phrase]))
 
 
 def _papers_of_longer_phrase(phrases: Mapping[Phrase, PhraseOccurrences]) -> dict[Phrase, int]:
@@ -284,13 +282,10 @@ def _papers_of_longer_phrase(phrases: Mapping[Phrase, PhraseOccurrences]) -> dic
     return papers
 
 
-def title_case(phrase: str) -> str:
-    """Return a phrase in title case; words with capitals inside stay as they are."""
-    parts = re.split(r"(\s+|-|/)", phrase)
-    return "".join(
-        p if any(c.isupper() for c in p[1:]) or (i and p in _LOWERCASE_WORDS) else p[:1].upper() + p[1:]
-        for i, p in enumerate(parts)
-    )
+def capitalized(name: str) -> str:
+    """Return a name with a capital, unless its first word has capitals of its own (``mRNA vaccines``)."""
+    first = name.split(maxsplit=1)[0] if name.strip() else ""
+    return name if any(c.isupper() for c in first) else name[:1].upper() + name[1:]
 
 
 # --- words that do not name themes ---

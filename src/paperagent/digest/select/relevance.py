@@ -121,6 +121,8 @@ class RelevanceScores:
     reasons: tuple[Reason, ...]
     near_misses: NDArray[np.bool_]
     """Papers that are not relevant enough to any interest to be selected, but may be listed by title."""
+    unmatched: tuple[str, ...] = ()
+    """The interests that no paper is relevant enough to, in the subscriber's order."""
 
 
 class RelevanceScorer:
@@ -178,7 +180,14 @@ class RelevanceScorer:
         reason_index = by_reason.argmax(axis=0)
         by_interest = np.array([reason.kind == "interest" for reason, _ in rows])[reason_index]
         near_misses = by_interest & (scores < MIN_RELEVANCE)
-        return RelevanceScores(scores, reason_index, tuple(reason for reason, _ in rows), near_misses)
+        highest = by_reason[:, eligible].max(axis=1, initial=-np.inf)
+        reasons = tuple(reason for reason, _ in rows)
+        unmatched = tuple(
+            reason.text
+            for reason, score in zip(reasons, highest, strict=True)
+            if reason.kind == "interest" and score < MIN_RELEVANCE
+        )
+        return RelevanceScores(scores, reason_index, reasons, near_misses, unmatched)
 
     def _query_scores(self, query: InterestQuery) -> Scores:
         import numpy as np

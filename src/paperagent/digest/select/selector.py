@@ -122,11 +122,12 @@ class PaperSelector:
         size = max(1, min(preferences.item_limit, MAX_ITEMS))
         picked: list[_Pick] = []
         also: list[int] = []
+        unmatched: tuple[str, ...] = ()
         if queries or preferences.authors or not preferences.questions:
             authored = [(author, self._filters.by_author(author)) for author in preferences.authors]
             scores = self._scorer.score(queries, feedback, eligible, preferences, authored)
             numbers, also = _pick(scores, self._index, size)
-            picked = self._picks(numbers, scores)
+            picked, unmatched = self._picks(numbers, scores), scores.unmatched
         picked, answers = self._with_answers(picked, answers, size - len(picked))
         selected = {pick.number for pick in picked}
         return Selection(
@@ -137,6 +138,7 @@ class PaperSelector:
             also=tuple(self._index.papers[n] for n in also if n not in selected),
             updates=updates,
             screened=int(self._filters.in_categories(preferences).sum()),
+            unmatched=unmatched,
         )
 
     def _with_answers(
@@ -216,8 +218,8 @@ class PaperSelector:
         picks = {pick.number: pick for pick in sorted(picked, key=lambda p: (-p.score, p.number))}
         if not picks:
             return ()
-        interests = {n: pick.reason.text for n, pick in picks.items() if pick.reason.kind == "interest"}
-        clusters = themes.build_themes(list(picks), self._theme_phrases(), self._index.vectors, interests)
+        reasons = {n: pick.reason for n, pick in picks.items()}
+        clusters = themes.build_themes(list(picks), self._theme_phrases(), self._index.vectors, reasons)
         return tuple(
             Theme(c.name, tuple(self._item(picks[n]) for n in c.members), f"{self.period.name}:{c.key}")
             for c in clusters

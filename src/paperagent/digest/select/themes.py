@@ -1,24 +1,24 @@
-"""Group the papers of an issue by theme. Themes have the same names for all subscribers of a period.
+"""Group the papers of an issue under headings: the subscriber's interests, then themes of the period.
 
-A theme is a phrase of the period (`phrases`), so its name is true of its papers. Papers that share no
-phrase form a group if they are similar, named after the phrase that says most about them.
+A theme is a phrase of the period (`phrases`) with at least two words, so its name is true of its papers and
+says something. Papers that share no phrase join similar ones. Groups without a name become one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paperagent.digest.issue import ONLY_NAME, OTHER_NAME
-from paperagent.digest.select.phrases import Phrase, ThemePhrases, title_case
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Reason
+from paperagent.digest.select.phrases import Phrase, ThemePhrases, capitalized
 
 if TYPE_CHECKING:
     from paperagent.types import Matrix
 
 MAX_THEMES, MAX_THEME_SIZE = 5, 4
 OTHER = "other"
-"""The key of a group without a phrase or interest of its own."""
+"""The key of the papers without a heading of their own."""
 _MIN_LINKAGE, _MIN_SINGLE_LINKAGE = 0.18, 0.1
 """How much the cosine of groups without a common phrase must exceed that of any two papers to be joined; the
 same if one of them is a single paper."""
@@ -27,10 +27,13 @@ _FULL_COHESION, _MIN_COHESION = 0.25, 0.2
 papers are no theme."""
 _FULL_WEIGHT = 3
 """Weight of a phrase in a paper (once in the title, or three times in all) that counts in full."""
-_SHARED_PHRASE, _SHARED_INTEREST = 0.3, 0.08
-"""Bonus on the cosine of two groups for a phrase in common, and for an interest in common."""
+_SHARED_PHRASE = 0.3
+"""Bonus on the cosine of two groups for a phrase in common."""
 _MIN_PHRASE_SHARE = 0.5
-"""Share of a group's papers that contain its phrase, below which a second phrase is added to the name."""
+"""Share of a group's papers that contain a phrase, below which it does not name the group."""
+_MIN_NAME_WORDS = 2
+_HEADINGS = {"author": "By authors you follow", "question": "For your questions"}
+"""The headings of papers that were selected for other reasons than interests and topics."""
 
 
 _Pair = tuple[float, int, int]
@@ -52,42 +55,74 @@ class _Group:
 
     phrases: list[Phrase]
     members: list[int]
-    key: str = ""
-    name: str = ""
 
 
 def build_themes(
-    ranked: Sequence[int], phrases: ThemePhrases, vectors: Matrix, interests: Mapping[int, str]
+    ranked: Sequence[int], phrases: ThemePhrases, vectors: Matrix, reasons: Mapping[int, Reason]
 ) -> list[Cluster]:
-    """Return the papers in at most five themes, the one with the best paper first.
+    """Return the papers in groups. Every paper is in one.
 
-    Themes have two to four papers where possible. Every paper is in one.
+    Papers selected for an interest are under that interest, however many there are; those for authors and
+    questions have groups of their own. The others follow in at most five themes, of two to four papers
+    where possible. Groups of either kind are ordered by their best paper.
 
     Args:
         ranked: The numbers of the papers, best first.
         phrases: The phrases of the period's papers.
         vectors: The unit vectors of the period's papers, shape [n, dim].
-        interests: For each paper number, the interest that the paper was selected for. Names groups without a
-            phrase.
+        reasons: Why the papers were selected, by their numbers.
     """
-    builder = _ThemeBuilder(phrases, vectors, interests)
+    clusters: dict[str, Cluster] = {}
+    for number in ranked:
+        if heading := _heading(reasons.get(number)):
+            key, name = heading
+            members = clusters[key].members if key in clusters else ()
+            clusters[key] = Cluster(key, name, (*members, number))
+    grouped = {n for c in clusters.values() for n in c.members}
+    others = [n for n in ranked if n not in grouped]
+    return [*clusters.values(), *_computed_themes(others, phrases, vectors, [*clusters.values()])]
+
+
+def _heading(reason: Reason | None) -> tuple[str, str] | None:
+    """Return the key and name of the group that a paper belongs to by its reason alone."""
+    if reason is None:
+        return None
+    if reason.kind == "interest":
+        return f"interest:{reason.text.casefold()}", capitalized(reason.text)
+    return (reason.kind, _HEADINGS[reason.kind]) if reason.kind in _HEADINGS else None
+
+
+def _computed_themes(
+    ranked: Sequence[int], phrases: ThemePhrases, vectors: Matrix, earlier: Sequence[Cluster]
+) -> list[Cluster]:
+    builder = _ThemeBuilder(phrases, vectors)
     groups = builder.group_by_phrase(ranked)
     grouped = {n for g in groups for n in g.members}
     groups += [_Group([], [n]) for n in ranked if n not in grouped]
     builder.join(groups)
-    builder.name(groups)
+    names = {c.name.casefold() for c in earlier}
+    named: dict[str, Cluster] = {}
     rank = {number: position for position, number in enumerate(ranked)}
     for group in groups:
-        group.members.sort(key=rank.__getitem__)
-    groups.sort(key=lambda g: rank[g.members[0]])
-    return [Cluster(g.key, g.name, tuple(g.members)) for g in groups]
+        phrase = builder.name_of(group)
+        name = phrases.name(phrase) if phrase else OTHER_NAME
+        if phrase is None or any(_same_name(name, n) for n in names):
+            key, name = OTHER, OTHER_NAME
+        else:
+            key = "-".join(phrase)
+            names.add(name.casefold())
+        members = (*named[key].members, *group.members) if key in named else tuple(group.members)
+        named[key] = Cluster(key, name, tuple(sorted(members, key=rank.__getitem__)))
+    if not earlier and named.keys() == {OTHER}:
+        named = {OTHER: Cluster(OTHER, ONLY_NAME, named[OTHER].members)}
+    return sorted(named.values(), key=lambda c: (c.key == OTHER, rank[c.members[0]]))
 
 
 class _ThemeBuilder:
-    """Groups the papers of one issue."""
+    """Groups the papers of one issue that no interest of the subscriber names."""
 
-    def __init__(self, phrases: ThemePhrases, vectors: Matrix, interests: Mapping[int, str]) -> None:
-        self._phrases, self._vectors, self._interests = phrases, vectors, interests
+    def __init__(self, phrases: ThemePhrases, vectors: Matrix) -> None:
+        self._phrases, self._vectors = phrases, vectors
 
     def group_by_phrase(self, ranked: Sequence[int]) -> list[_Group]:
         """Return groups of papers that share a phrase, chosen greedily by how much it says about them."""
@@ -114,8 +149,13 @@ class _ThemeBuilder:
         papers: dict[Phrase, list[tuple[float, int, int]]] = {}
         for rank, number in enumerate(numbers):
             for phrase, weight in self._phrases.of(number).items():
-                papers.setdefault(phrase, []).append((-_salience(weight), rank, number))
+                if self._is_name(phrase):
+                    papers.setdefault(phrase, []).append((-_salience(weight), rank, number))
         return papers
+
+    def _is_name(self, phrase: Phrase) -> bool:
+        """Return whether a phrase says enough: no single word, acronym or compound does."""
+        return len(self._phrases.name(phrase).split()) >= _MIN_NAME_WORDS
 
     def _unity(self, members: Sequence[int]) -> float:
         """Return how much closer the members are than any two papers, about 0 to 1; 1 without vectors."""
@@ -125,8 +165,7 @@ class _ThemeBuilder:
         mean = self._vectors[members].mean(axis=0)
         cosine = (float(mean @ mean) - 1 / n) * n / (n - 1)
         unity = min(1.0, (cosine - self._phrases.background) / _FULL_COHESION)
-        interests = [self._interests.get(m, "") for m in members]
-        return unity * (max(map(interests.count, interests)) / n) ** 2 if unity >= _MIN_COHESION else 0.0
+        return unity if unity >= _MIN_COHESION else 0.0
 
     def join(self, groups: list[_Group]) -> None:
         """Join groups, closest first (average linkage), while they are similar or too many."""
@@ -166,65 +205,26 @@ class _ThemeBuilder:
         return bool(group.phrases) and all(group.phrases[0] in self._phrases.of(n) for n in single.members)
 
     def _fit(self, one: _Group, other: _Group) -> float:
-        """Return the mean cosine between two groups, raised by a phrase or an interest in common."""
+        """Return the mean cosine between two groups, raised by a phrase in common."""
         cosine = float((self._vectors[one.members] @ self._vectors[other.members].T).mean())
         named, unnamed = (one, other) if one.phrases else (other, one)
         shared = [p in self._phrases.of(n) for p in named.phrases for n in unnamed.members]
-        interests = {self._interests.get(n, str(n)) for n in (*one.members, *other.members)}
-        by_phrase = _SHARED_PHRASE * (sum(shared) / len(shared) if shared else 0.0)
-        return cosine + by_phrase + _SHARED_INTEREST * (len(interests) == 1)
+        return cosine + _SHARED_PHRASE * (sum(shared) / len(shared) if shared else 0.0)
 
-    def name(self, groups: Sequence[_Group]) -> None:
-        """Give each group a key and a name; no two names are the same."""
-        used = [p for g in groups for p in g.phrases]
-        names: list[str] = []
-        for group in groups:
-            if not group.phrases:
-                group.phrases = self._phrases_for(group.members, used)
-                used += group.phrases
-            interests = {self._interests.get(n, "") for n in group.members}
-            interest = interests.pop() if len(interests) == 1 else ""
-            if interest and not self._says_more(group, interest):
-                group.key, group.name = f"interest:{interest.casefold()}", title_case(interest)
-            else:
-                group.key = "+".join(sorted("-".join(p) for p in group.phrases)) or OTHER
-                group.name = " & ".join(self._phrases.name(p) for p in group.phrases) or OTHER_NAME
-            earlier = next((name for name in names if _same_name(name, group.name)), None)
-            if earlier and group.key != OTHER:
-                group.key, group.name = f"more:{group.key}", f"More on {earlier}"
-            names.append(group.name)
-        if set(names) == {OTHER_NAME}:
-            for group in groups:
-                group.name = ONLY_NAME
-
-    def _says_more(self, group: _Group, interest: str) -> bool:
-        """Return whether a group's phrase says more than the one interest that all its papers match."""
-        if len(group.phrases) != 1:
-            return False
-        (phrase,) = group.phrases
-        count = sum(phrase in self._phrases.of(n) for n in group.members)
-        common = count >= _MIN_PHRASE_SHARE * len(group.members)
-        return common and not _same_name(self._phrases.name(phrase), interest)
-
-    def _phrases_for(self, members: Sequence[int], used: Iterable[Phrase]) -> list[Phrase]:
-        """Return the phrase that says most about some papers, or two if one covers too few of them."""
-        excluded = list(used)
-        chosen: list[Phrase] = []
-        uncovered = list(members)
-        while uncovered and len(chosen) < 2:
-            value: dict[Phrase, float] = {}
-            for number in uncovered:
-                for phrase, weight in self._phrases.of(number).items():
-                    quality = self._phrases.quality(phrase)
-                    value[phrase] = value.get(phrase, 0.0) + _salience(weight) * quality
-            unused = [p for p in value if not any(_overlap(p, u) for u in (*excluded, *chosen))]
-            if not unused:
-                break
-            chosen.append(max(unused, key=lambda p: (value[p], p)))
-            uncovered = [n for n in members if all(p not in self._phrases.of(n) for p in chosen)]
-            if len(uncovered) < _MIN_PHRASE_SHARE * len(members):
-                break
-        return chosen
+    def name_of(self, group: _Group) -> Phrase | None:
+        """Return the phrase that names a group: its own, or the one that says most about its papers."""
+        if group.phrases:
+            return group.phrases[0]
+        value: dict[Phrase, float] = {}
+        count: dict[Phrase, int] = {}
+        for number in group.members:
+            for phrase, weight in self._phrases.of(number).items():
+                if self._is_name(phrase):
+                    rating = _salience(weight) * self._phrases.quality(phrase)
+                    value[phrase] = value.get(phrase, 0.0) + rating
+                    count[phrase] = count.get(phrase, 0) + 1
+        common = [p for p in value if count[p] >= _MIN_PHRASE_SHARE * len(group.members)]
+        return max(common, key=lambda p: (value[p], p), default=None)
 
 
 def _same_name(one: str, other: str) -> bool:

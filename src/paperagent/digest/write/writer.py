@@ -39,6 +39,8 @@ MAX_OVERVIEW = 3
 """Sentences of an overview."""
 _LOG = logging.getLogger(__name__)
 _NO_DRAFT = ThemeDraft()
+_HEADING_REASONS = frozenset({"interest", "author", "question"})
+"""Reasons whose papers are under a heading in the subscriber's words, which no model renames."""
 _SENDABLE_SUPPORT = ("quoted", "supported", "unverified")
 """The view shows the cited sentences under an unverified claim."""
 
@@ -149,6 +151,7 @@ class IssueWriter:
             updates=selection.updates,
             citations=tuple(numbering.citations),
             screened=selection.screened,
+            unmatched=selection.unmatched,
             usage=sum((d.usage for d in drafts), usage),
             notes=tuple(self._notes(undescribed, papers, drafts)),
         )
@@ -214,7 +217,9 @@ class IssueWriter:
     def _written_theme(
         self, theme: Theme, descriptions: Mapping[str, _Description], numbering: CitationNumbering
     ) -> Theme:
-        drafted = None if theme.key.endswith(f":{OTHER}") else self._drafts.get(theme.key, _NO_DRAFT).name
+        is_computed = not any(item.reason.kind in _HEADING_REASONS for item in theme.items)
+        drafted = self._drafts.get(theme.key, _NO_DRAFT).name if is_computed else None
+        drafted = None if theme.key.endswith(f":{OTHER}") else drafted
         items = tuple(
             replace(item, claims=(numbering.add(descriptions[item.paper.paper_id].claim),))
             for item in theme.items

@@ -113,6 +113,22 @@ def test_everything_is_set_up_once(environ: dict[str, str], tmp_path: Path, colu
         assert service.ledger.period_summaries() == []
 
 
+def test_a_login_that_fails_is_not_written(environ: dict[str, str], tmp_path: Path) -> None:
+    """And the password is never shown."""
+    with PaperAgent() as agent:
+        agent.ingest(tmp_path / "page.jsonl")
+    with serving(Script()) as url:
+        shown = answer(environ, [
+            ("Add a feed", ""), ("Add an email", ""),
+            ("Mail server,", url), ("User", "ana"), ("Password (not shown):", "s3cret@/:"),
+            ("Sender,", ADDRESS),
+            ("Mail server,", ""), ("Time zone,", ""), ("Type cron", ""),
+        ])  # fmt: skip
+    assert "no supported login method" in shown
+    assert "s3cret" not in shown
+    assert not (tmp_path / ".env").exists()
+
+
 def test_enter_changes_nothing(environ: dict[str, str], tmp_path: Path) -> None:
     """Nor does it write a file of settings."""
     with PaperAgent() as agent:

@@ -404,6 +404,20 @@ def test_urls_that_are_refused(desk: Desk, url: str) -> None:
     assert desk.harness.subscribers.all() == []
 
 
+@pytest.mark.parametrize(
+    "address", ["https://hooks.example.org/T0KEN", "webhook:hooks.example.org:0123456789ab"]
+)
+def test_a_webhook_without_its_kind(desk: Desk, address: str) -> None:
+    """`subscribers add` does not know the kind; it says which command does, and adds nothing."""
+    with pytest.raises(InputError, match="add-webhook slack") as caught:
+        desk.harness.subscribers.add(address, confirmed=True)
+    assert "T0KEN" not in str(caught.value)
+    assert desk.harness.subscribers.all() == []
+    label = desk.plan("https://hooks.example.org/T0KEN", "slack")
+    assert not desk.harness.subscribers.add(label, frequency="daily").new  # a known one can be changed
+    assert desk.harness.subscribers.find(label).frequency == "daily"
+
+
 def test_a_signed_webhook_needs_a_secret(desk: Desk) -> None:
     with pytest.raises(ConfigError, match="PAPERAGENT_SECRET"):
         Webhooks(desk.harness.database, desk.harness.subscribers, None).add("https://h.example/x", "json")
@@ -428,6 +442,7 @@ def test_from_the_command_line(
         commands = [
             add, ["digest", "build", "--week", "2026-W26"], ["digest", "send", "--dry-run"],
             ["digest", "send"], ["digest", "send"], ["digest", "list"], ["subscribers", "list"],
+            ["subscribers", "export"],
         ]  # fmt: skip
         told = ""
         for command in commands:

@@ -285,7 +285,7 @@ def export_csv(session: Session, *, out: Path | None) -> None:
     from paperagent.ui.export import write
 
     with open_digest(session) as service:
-        text = write_csv(service.subscribers.all(state="confirmed"))
+        text = write_csv(s for s in service.subscribers.all(state="confirmed") if not s.is_webhook)
     if out is None:
         sys.stdout.write(text)
     else:

@@ -17,6 +17,7 @@ from paperagent.digest.database import (
 )
 from paperagent.digest.delivery.message import WEBHOOK_PREFIX, MailAddress, parse_address, parse_recipient
 from paperagent.digest.preferences import FREQUENCIES, Frequency, Preferences
+from paperagent.digest.webhooks import Webhook, store_webhook
 from paperagent.errors import InputError, visible
 
 SubscriberState = Literal["pending", "confirmed", "unsubscribed", "bounced"]
@@ -98,6 +99,7 @@ class Subscribers:
         without: Iterable[str] = (),
         confirmed: bool = False,
         resubscribe: bool = False,
+        webhook: Webhook | None = None,
     ) -> AddResult:
         """Add a subscriber, or change an existing one.
 
@@ -111,6 +113,7 @@ class Subscribers:
             without: Entries to remove before, whatever list they are in.
             confirmed: Whether the subscriber has agreed already.
             resubscribe: Whether to accept an address that unsubscribed, because the subscriber asked for it.
+            webhook: Where to post, for a webhook.
 
         Raises:
             InputError: an invalid address or frequency, too many subscribers or entries, an unsubscribed
@@ -134,7 +137,8 @@ class Subscribers:
                 note = note or _same_mailbox_note(existing, address)
             self._update_state(db, address.key, existing, confirmed=confirmed)
             subscriber = find_by_key(db, address.key)
-        assert subscriber is not None
+            assert subscriber is not None
+            store_webhook(db, subscriber.id, address.key, webhook)
         return AddResult(subscriber, existing is None, note)
 
     def _insert(

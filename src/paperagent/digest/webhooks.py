@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from paperagent.digest.database import DigestDatabase, format_timestamp
-from paperagent.digest.delivery.message import webhook_label
-from paperagent.digest.delivery.webhook_transport import Webhook
+from paperagent.digest.delivery.message import WEBHOOK_PREFIX, webhook_label
+from paperagent.digest.delivery.webhook_transport import Endpoint
 from paperagent.digest.render.webhook_payload import WEBHOOK_KINDS, WebhookKind, webhook_payload
 from paperagent.errors import ConfigError, InputError, MailError
 from paperagent.text.sanitize import has_unsafe_characters
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from paperagent.digest.delivery.ledger import PendingDelivery
     from paperagent.digest.delivery.stored_issues import StoredIssue
     from paperagent.digest.links import SignedTokens
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
 
 _MAX_URL = 2_000
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where to post, and in which form."""
+
+    url: str
+    kind: WebhookKind
 
 
 class Webhooks:
@@ -61,19 +72,21 @@ class Webhooks:
             raise ConfigError(
                 "PAPERAGENT_SECRET: not set, so requests cannot be signed; openssl rand -hex 32"
             )
-        result = self._subscribers.add(
-            webhook_label(url), preferences, frequency=frequency, confirmed=True, resubscribe=True
+        return self._subscribers.add(
+            webhook_label(url),
+            preferences,
+            frequency=frequency,
+            confirmed=True,
+            resubscribe=True,
+            webhook=Webhook(url, kind),
         )
-        with self._db.writing() as db:
-            db.execute("INSERT OR REPLACE INTO webhook VALUES (?, ?, ?)", (result.subscriber.id, kind, url))
-        return result
 
     def signing_secret(self, label: str) -> str:
         """Return the key that verifies the requests to a webhook, as Standard Webhooks writes keys."""
         assert self._tokens is not None, "checked when the webhook is added"
         return "whsec_" + base64.b64encode(self._tokens.webhook_secrets(label)[0]).decode()
 
-    def find(self, label: str) -> Webhook | None:
+    def find(self, label: str) -> Endpoint | None:
         """Return where to post for a label, with the keys if requests are signed."""
         with self._db.reading() as db:
             row = db.execute(
@@ -84,7 +97,7 @@ class Webhooks:
         if row is None:
             return None
         signs = row[0] == "json" and self._tokens is not None
-        return Webhook(str(row[1]), self._tokens.webhook_secrets(label) if signs and self._tokens else ())
+        return Endpoint(str(row[1]), self._tokens.webhook_secrets(label) if signs and self._tokens else ())
 
     def compose(self, issue: StoredIssue, delivery: PendingDelivery) -> bytes:
         """Return the body of the request for a stored issue, always the same.
@@ -100,6 +113,24 @@ class Webhooks:
             raise MailError("webhook: removed since; nothing was posted")
         kind = cast("WebhookKind", row[0])
         return webhook_payload(kind, issue.facts["webhook"], sent_at=format_timestamp(issue.stored_at))
+
+
+def store_webhook(db: sqlite3.Connection, subscriber_id: int, key: str, webhook: Webhook | None) -> None:
+    """Store the webhook of a subscriber, in the transaction that adds or changes the subscriber.
+
+    Raises:
+        InputError: the subscriber is a webhook, but none is given or stored.
+    """
+    if webhook is not None:
+        values = (subscriber_id, webhook.kind, webhook.url)
+        db.execute("INSERT OR REPLACE INTO webhook VALUES (?, ?, ?)", values)
+        return
+    row = db.execute("SELECT 1 FROM webhook WHERE subscriber_id = ?", (subscriber_id,)).fetchone()
+    if row is None and key.startswith(WEBHOOK_PREFIX):
+        raise InputError(
+            "webhook: not added yet; use 'paperagent subscribers add-webhook KIND URL', for example "
+            "add-webhook slack https://…"
+        )
 
 
 def check_url(url: str) -> None:

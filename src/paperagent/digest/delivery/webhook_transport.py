@@ -30,7 +30,7 @@ _GONE = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
+class Endpoint:
     """Where to post."""
 
     url: str
@@ -45,7 +45,7 @@ class WebhookTransport:
 
     def __init__(
         self,
-        find: Callable[[str], Webhook | None],
+        find: Callable[[str], Endpoint | None],
         *,
         timeout: float = TIMEOUT_S,
         now: Callable[[], float] = time.time,
@@ -60,7 +60,7 @@ class WebhookTransport:
         self._find = find
         self._timeout = timeout
         self._now = now
-        self._webhook: Webhook | None = None
+        self._webhook: Endpoint | None = None
 
     def connect(self) -> None:
         """Do nothing: each request has its own connection."""

@@ -47,7 +47,7 @@ def dump(digest_home: Path) -> str:
 
 def built_mails(digest: DigestService) -> list[str]:
     """Build an issue for every reader and return the text of the mails."""
-    today = dt.datetime.now(dt.UTC).date()
+    today = dt.datetime.now(dt.UTC).astimezone().date()  # the zone of the system
     period = days_between(today - dt.timedelta(days=2), today)
     digest.build(period)
     report, folder = digest.dry_run(None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from selections import THEMES, answers, sample, selection
 
-from paperagent.digest.issue import Issue, QuestionAnswer, Reason, StandingAnswer
+from paperagent.digest.issue import Issue, QuestionAnswer, Reason, StandingAnswer, quote_sentence
 from paperagent.digest.write.highlights import Highlights, highlights
 from paperagent.digest.write.writer import IssueWriter, check_issue, issue_problems
 from paperagent.errors import PaperAgentError
@@ -229,3 +229,20 @@ def test_a_paper_that_changed_meanwhile_withholds_the_issue() -> None:
     changed = {p.paper_id: replace(p, abstract=f"New. {p.abstract}") for p in issue.papers}
     assert list(issue_problems(issue, changed))
     assert list(issue_problems(issue, {}))
+
+
+def test_no_sentence_is_shown_twice() -> None:
+    """What an answer quotes, neither the item nor the overview does; lead-ins of answers are left out."""
+    chosen = selection(sample(6))
+    papers = [item.paper for item in chosen.items]
+    claims = []
+    for paper in papers[:3]:
+        found = highlights(paper)
+        assert found is not None
+        claims.append(quote_sentence(paper, found.new))
+    issue = IssueWriter().write(replace(chosen, answers=(QuestionAnswer("What is new?", tuple(claims)),)))
+    quoted = [
+        (c.paper_id, c.start) for claim in issue.claims for c in issue.citations if c.n in claim.citations
+    ]
+    assert len(quoted) == len(set(quoted))
+    assert [c.text for c in issue.standing[0].claims] == [c.claim.text for c in claims]

@@ -27,7 +27,8 @@ from paperagent.digest.select.themes import OTHER
 from paperagent.digest.write.highlights import Highlights, highlights
 from paperagent.digest.write.llm_writer import MAX_CONSECUTIVE_FAILURES, ThemeDraft, ThemeWriter
 from paperagent.errors import PaperAgentError, visible
-from paperagent.types import Answer, Hit, Paper, Usage
+from paperagent.text.discourse import refers_back, standalone
+from paperagent.types import Answer, Citation, Hit, Paper, Sentence, Usage
 
 if TYPE_CHECKING:
     from paperagent.answering.call_budget import Budget
@@ -130,16 +131,17 @@ class IssueWriter:
         Raises:
             PaperAgentError: the issue does not pass its check and must not be sent.
         """
-        themes, descriptions = self._describe(_merge_themes(selection.themes))
+        all_papers = {item.paper.paper_id: item.paper for item in selection.items}
+        answers = [replace(a, claims=_read_alone(a.claims, all_papers)) for a in selection.answers]
+        cited = [c for answer in answers for claim in answer.claims for c in claim.citations]
+        themes, descriptions = self._describe(_merge_themes(selection.themes), cited)
         papers = [item.paper for theme in themes for item in theme.items]
         undescribed = [i.paper for i in selection.items if i.paper.paper_id not in descriptions]
         numbering = CitationNumbering()
         overview = tuple(map(numbering.add, self._overview(themes, descriptions)))
         written = tuple(self._written_theme(t, descriptions, numbering) for t in themes)
-        standing = tuple(
-            StandingAnswer(a.question, tuple(map(numbering.add, a.claims))) for a in selection.answers
-        )
-        usage = sum((a.usage for a in selection.answers), Usage())
+        standing = tuple(StandingAnswer(a.question, tuple(map(numbering.add, a.claims))) for a in answers)
+        usage = sum((a.usage for a in answers), Usage())
         keys = dict.fromkeys(theme.key for theme in themes)
         drafts = [self._drafts[key] for key in keys if key in self._drafts]
         issue = Issue(
@@ -157,26 +159,33 @@ class IssueWriter:
         )
         return check_issue(self._with_mode(issue), {p.paper_id: p for p in papers})
 
-    def _describe(self, themes: Sequence[Theme]) -> tuple[list[Theme], dict[str, _Description]]:
-        """Return the themes, without papers that have no usable sentence, and the sentences by paper id."""
+    def _describe(
+        self, themes: Sequence[Theme], cited: Sequence[Citation]
+    ) -> tuple[list[Theme], dict[str, _Description]]:
+        """Return the themes, without papers that have no usable sentence, and the sentences by paper id.
+
+        No sentence that the answers cite is used, unless an abstract has no other.
+        """
         descriptions: dict[str, _Description] = {}
         described: list[Theme] = []
         for theme in themes:
             items = []
             for item in theme.items:
-                if description := self._description(item.paper):
+                if description := self._description(item.paper, cited):
                     descriptions[item.paper.paper_id] = description
                     items.append(item)
             if items:
                 described.append(replace(theme, items=tuple(items)))
         return described, descriptions
 
-    def _description(self, paper: Paper) -> _Description | None:
+    def _description(self, paper: Paper, cited: Sequence[Citation]) -> _Description | None:
         sentences = self.highlights_of(paper)
         if sentences is None:
             return None
-        new = sentences.alone[0]
-        headline = sentences.headline([new])
+        ends = {c.end for c in cited if c.paper_id == paper.paper_id}
+        used = [s for s in (*sentences.alone, *sentences.others) if s.end in ends]
+        new = next((s for s in (*sentences.alone, *sentences.others) if s.end not in ends), sentences.new)
+        headline = sentences.headline([new, *used])
         claim = self._drafted_claims.get(paper.paper_id) or quote_sentence(paper, new)
         return _Description(claim, quote_sentence(paper, headline) if headline else None)
 
@@ -242,6 +251,29 @@ class IssueWriter:
         if self._llm is None or all(c.support == "quoted" for c in issue.claims):
             return issue
         return replace(issue, mode="llm", model=self._llm.theme_writer.model)
+
+
+def _read_alone(claims: Sequence[CitedClaim], papers: Mapping[str, Paper]) -> tuple[CitedClaim, ...]:
+    """Return the claims of an answer, quotes without a lead-in that refers to an earlier sentence.
+
+    A quote that still refers back is left out if the answer quotes something else of its paper.
+    """
+    shortened = [_without_lead_in(claim, papers) for claim in claims]
+    clear = [c for c in shortened if not _quotes_reference(c)]
+    covered = {paper_id for c in clear for paper_id in c.paper_ids}
+    return tuple(c for c in shortened if c in clear or not c.paper_ids <= covered)
+
+
+def _without_lead_in(cited: CitedClaim, papers: Mapping[str, Paper]) -> CitedClaim:
+    citation = cited.citations[0]
+    if cited.claim.support != "quoted" or len(cited.citations) > 1 or citation.paper_id not in papers:
+        return cited
+    sentence = standalone(Sentence(0, citation.quote, citation.start, citation.end))
+    return quote_sentence(papers[citation.paper_id], sentence) if sentence.is_cut else cited
+
+
+def _quotes_reference(cited: CitedClaim) -> bool:
+    return cited.claim.support == "quoted" and refers_back(cited.citations[0].quote)
 
 
 def _merge_themes(themes: Sequence[Theme]) -> list[Theme]:

@@ -601,6 +601,7 @@ class PaperAgent:
         categories: Iterable[str] = (),
         exclude: Iterable[str] = (),
         authors: Iterable[str] = (),
+        like: Iterable[str] = (),
         language: str = "",
         max_items: int = 12,
         mode: Mode | None = None,
@@ -619,6 +620,7 @@ class PaperAgent:
             categories: Categories by which papers are chosen, such as ``cs.CL``.
             exclude: Phrases and primary categories of papers that are left out.
             authors: Authors whose papers are always chosen, unless they are excluded.
+            like: Papers by which similar ones are chosen: ids, or files such as ``refs.bib``.
             language: The language into which a model translates each sentence, such as ``de``.
             max_items: The maximum number of papers.
             mode: ``extractive`` or ``llm``.
@@ -650,6 +652,9 @@ class PaperAgent:
             max_items=max_items,
             language=language,
         )
+        if like:
+            sources = [like] if isinstance(like, str) else like
+            preferences = preferences.with_examples(lookup.read_examples(self.settings, sources))
         store = self._open_store()
         llm = self._llm_context(model, max_cost, cache=cache) if with_model else None
         builder = issue_builder(self.settings, store, self._load_models(), period, llm=llm)

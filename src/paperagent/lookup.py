@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paperagent import arguments
@@ -12,6 +14,8 @@ from paperagent.errors import InputError, visible
 from paperagent.types import Filters, Hit, Paper
 
 if TYPE_CHECKING:
+    from paperagent.config import Settings
+    from paperagent.digest.preferences import Example
     from paperagent.library import Candidate, Store
     from paperagent.types import Vector
 
@@ -146,3 +150,68 @@ def related_hits(store: Store, paper: Paper, *, k: int, filters: Filters) -> lis
 
 def _cosine(vector: Vector, candidate: Candidate) -> float:
     return 0.0 if candidate.vector is None else float(vector @ candidate.vector)
+
+
+# --- papers as interests ---
+
+
+def read_examples(settings: Settings, sources: Iterable[str]) -> list[Example]:
+    """Return the papers that a subscriber names as interests; nothing is added to the library.
+
+    Args:
+        settings: Where the library is, and how feeds are fetched.
+        sources: Ids of papers, and feeds such as ``refs.bib`` or ``zotero:users/1``. A paper of arXiv
+            that the library does not have is fetched.
+
+    Raises:
+        InputError: there is no such paper, or a feed has too many or none.
+        FeedError: a feed cannot be read.
+    """
+    from paperagent.digest.preferences import Example
+    from paperagent.factory import open_store
+
+    examples: list[Example] = []
+    with open_store(settings) as store:
+        for source in sources:
+            try:
+                papers = _read_papers(settings, source) if Path(source).is_file() else []
+                papers = papers or [find_paper(store, source)]
+            except PaperNotFoundError:
+                papers = _read_papers(settings, source)
+            stored = store.get_many([p.paper_id for p in papers])
+            for paper in papers:
+                known_paper = stored.get(paper.paper_id)
+                abstract = "" if known_paper else paper.abstract
+                examples.append(Example((known_paper or paper).paper_id, paper.title, abstract))
+    return examples
+
+
+def _read_papers(settings: Settings, source: str) -> list[Paper]:
+    """Read the papers of a feed, or fetch one from arXiv, without storing them."""
+    from paperagent.digest.preferences import MAX_EXAMPLES
+    from paperagent.feeds import ids, services
+    from paperagent.feeds.reader import open_feed
+    from paperagent.ingest import make_feed_client
+
+    if (arxiv := ids.parse_arxiv_id(source)) is not None and not Path(source).exists():
+        source = f"arxiv:{arxiv.id}"
+    if (live_feed := services.find_live_feed(source)) is None:
+        with open_feed(source) as feed:
+            entries = list(islice(feed.records, MAX_EXAMPLES + 1))
+    else:
+        client = make_feed_client(settings)
+        entries = []
+        try:
+            for page in live_feed.pages(client, {}):
+                entries += page.entries
+                if len(entries) > MAX_EXAMPLES:
+                    break
+        finally:
+            client.close()
+    papers = [entry for entry in entries if isinstance(entry, Paper)]
+    if not papers or len(entries) > MAX_EXAMPLES:
+        count = f"more than {MAX_EXAMPLES} papers" if papers else "no paper"
+        raise InputError(
+            f"like: {visible(source, limit=80)}: {count}; give the id of a paper, or a short list"
+        )
+    return papers

@@ -86,6 +86,10 @@ class MemoryLibrary:
         del stem, distance
         return []
 
+    def sample(self, limit: int) -> list[Paper]:
+        """Return some of those held."""
+        return [a.paper for a in self.held.values()][:limit]
+
     def get_with_features(self, paper_ids: Iterable[str]) -> dict[str, PaperWithFeatures]:
         """Return those held."""
         return {i: self.held[i] for i in paper_ids if i in self.held}

@@ -70,6 +70,7 @@ def test_preferences_are_changed_and_cleared(
         "categories": list(categories),
         "exclude": ["medical", "cs.CV"],
         "authors": ["Jane Doe"],
+        "examples": [],
         "max_items": 5,
         "language": "",
     }

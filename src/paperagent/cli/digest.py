@@ -113,7 +113,7 @@ def preview(session: Session, /, out: Path, **options: Any) -> None:
 
     chosen, theme, email = pop_period(options), options.pop("theme"), options.pop("email")
     has_preferences = any(options.values())
-    preferences = pop_preferences(options) if has_preferences else None
+    preferences = pop_preferences(session, options) if has_preferences else None
     if preferences and email:
         raise click.UsageError("--for and --interest: cannot be combined; the subscriber's own are used")
     overrides = {"digest_theme": _existing_folder(theme)} if theme else {}

@@ -21,6 +21,7 @@ from paperagent.text.spelling import nearest_name
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from paperagent.cli.session import Session
     from paperagent.digest.issue import Period
     from paperagent.digest.preferences import Preferences
 
@@ -361,6 +362,7 @@ def preference_options(command: Command) -> Command:
         ): "Only papers in this category (cs.CL) or archive (cs). May be repeated.",
         ("--not", "exclude"): "No papers that mention this, or with this primary category; may be repeated.",
         ("--author", "authors"): "Every paper by this author; may be repeated.",
+        ("--like", "like"): "Papers like this one (an id) or those in a file (refs.bib); may be repeated.",
     }
     options = [
         click.option(flag, name, multiple=True, type=TextParam(), help=text)
@@ -372,12 +374,21 @@ def preference_options(command: Command) -> Command:
     return add_options(command, [*options, items])
 
 
-def pop_preferences(options: dict[str, Any]) -> Preferences:
-    """Remove the options of `preference_options` from ``options`` and return them."""
+def pop_preferences(session: Session, options: dict[str, Any]) -> Preferences:
+    """Remove the options of `preference_options` from ``options`` and return them.
+
+    Reads the feeds of ``--like``.
+    """
     from paperagent.digest.preferences import LISTS, Preferences
 
     names = (*LISTS, "max_items", "language")
-    return Preferences.validated(**{name: options.pop(name) for name in names if name in options})
+    like = options.pop("like")
+    preferences = Preferences.validated(**{name: options.pop(name) for name in names if name in options})
+    if not like:
+        return preferences
+    from paperagent.lookup import read_examples
+
+    return preferences.with_examples(read_examples(session.settings(), like))
 
 
 def pop_period(options: dict[str, Any]) -> Period | None:

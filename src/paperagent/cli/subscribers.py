@@ -79,7 +79,7 @@ def add(session: Session, /, email: str, *, replace: bool, **options: Any) -> No
     Without --confirmed, a new subscriber gets a confirmation message, and no issue before confirming. For a
     known address, topics and other entries are added to the present ones; on a terminal, you are asked first.
     """
-    preferences = pop_preferences(options)
+    preferences = pop_preferences(session, options)
     with open_digest(session) as service:
         existing = service.subscribers.find_or_none(email)
         if existing is not None and not replace:
@@ -176,6 +176,7 @@ def _wishes(subscriber: Subscriber) -> str:
         *(f"by {author}" for author in preferences.authors),
         *(f"in {category}" for category in preferences.categories),
         *(f"not {phrase}" for phrase in preferences.exclude),
+        *([f"like {counted(len(preferences.examples), 'paper')}"] if preferences.examples else []),
         *([f"with {preferences.translation.name}"] if preferences.translation else []),
     ]
     papers = counted(preferences.item_limit, "paper")

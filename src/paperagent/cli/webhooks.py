@@ -30,7 +30,7 @@ def add_webhook(session: Session, /, kind: Any, url: str, **options: Any) -> Non
     """
     from paperagent.factory.digest import digest_service
 
-    preferences = pop_preferences(options)
+    preferences = pop_preferences(session, options)
     with digest_service(session.settings()) as service:
         result = service.webhooks.add(url, kind, preferences, frequency=options["frequency"])
         label = result.subscriber.email

@@ -35,10 +35,10 @@ class Period:
 class Reason:
     """Why a paper is in an issue."""
 
-    kind: Literal["interest", "question", "liked", "author", "category", "upvotes", "central"]
+    kind: Literal["interest", "question", "liked", "example", "author", "category", "upvotes", "central"]
     """``central``: the paper is typical of the period; used without interests."""
     text: str
-    """The interest, question, liked title, author, category, topic, or number of upvotes."""
+    """The interest, question, liked or named paper, author, category, topic, or number of upvotes."""
 
 
 @dataclass(frozen=True, slots=True)

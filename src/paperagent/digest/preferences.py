@@ -19,12 +19,28 @@ Frequency = Literal["weekly", "daily", "monthly"]
 FREQUENCIES: tuple[Frequency, ...] = ("weekly", "daily", "monthly")
 MAX_ENTRIES = 20
 """Maximum number of entries per list."""
+MAX_EXAMPLES, MAX_EXAMPLE_ABSTRACT = 300, 1_200
+"""Maximum number of papers named as interests, and characters that are stored of an abstract."""
 MAX_LENGTH = 300
 """Maximum characters per entry."""
 MAX_ITEMS, DEFAULT_ITEMS = 30, 12
 LISTS = ("interests", "questions", "categories", "exclude", "authors")
 """The fields of `Preferences` that are lists of texts."""
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]{0,30}(\.[A-Za-z-]{1,20})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A paper that a subscriber named as an interest: papers like it are selected."""
+
+    paper_id: str
+    title: str
+    abstract: str = ""
+    """Its beginning, if the library does not have the paper."""
+
+    def to_dict(self) -> dict[str, str]:
+        """Return JSON-ready values."""
+        return {"paper_id": self.paper_id, "title": self.title}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,8 @@ class Preferences:
     """Authors whose papers are always selected, unless they are excluded."""
     language: str = ""
     """The BCP 47 tag of the language into which sentences are translated; empty or ``en`` for none."""
+    examples: tuple[Example, ...] = ()
+    """Papers like these are selected."""
     liked: tuple[str, ...] = ()
     """Ids of papers that the subscriber wants more of, latest first."""
     disliked: tuple[str, ...] = ()
@@ -109,7 +127,12 @@ class Preferences:
         values = json.loads(text)
         # Older files lack the newer lists.
         lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in LISTS}
-        return cls(**lists, max_items=values["max_items"], language=values.get("language", ""))
+        return cls(
+            **lists,
+            max_items=values["max_items"],
+            language=values.get("language", ""),
+            examples=tuple(Example(*fields) for fields in values.get("examples", ())),
+        )
 
     @property
     def translation(self) -> Language | None:
@@ -121,6 +144,14 @@ class Preferences:
     def item_limit(self) -> int:
         """Maximum number of papers in an issue."""
         return self.max_items or DEFAULT_ITEMS
+
+    def with_examples(self, examples: Iterable[Example]) -> Preferences:
+        """Return these preferences with other examples, without repeated ones.
+
+        Raises:
+            InputError: too many examples.
+        """
+        return replace(self, examples=_distinct_examples(examples))
 
     def updated_with(self, other: Preferences, *, replace_lists: bool = False) -> Preferences:
         """Return these preferences with those of ``other``.
@@ -137,9 +168,13 @@ class Preferences:
         for name in LISTS:
             old, new = getattr(self, name), getattr(other, name)
             lists[name] = (new or old) if replace_lists else _distinct(name, (*old, *new))
+        examples = (*self.examples, *other.examples)
+        if replace_lists:
+            examples = other.examples or self.examples
         return replace(
             self,
             **lists,
+            examples=_distinct_examples(examples),
             max_items=other.max_items or self.max_items,
             language=other.language or self.language,
         )
@@ -156,7 +191,10 @@ class Preferences:
         result = self
         for text in texts:
             lists: dict[str, Any] = {name: _without(getattr(result, name), text) for name in LISTS}
-            if all(lists[name] == getattr(result, name) for name in LISTS):
+            lists["examples"] = tuple(
+                e for e in result.examples if len(_without((e.paper_id, e.title), text)) == 2
+            )
+            if all(lists[name] == getattr(result, name) for name in lists):
                 raise InputError(
                     f"without: there is no entry {visible(text, limit=80)}; 'subscribers show' lists them"
                 )
@@ -165,16 +203,30 @@ class Preferences:
 
     def to_json(self) -> str:
         """Return the stored form, without feedback."""
-        return json.dumps({**self.to_dict(), "max_items": self.max_items}, ensure_ascii=False)
+        examples = [(e.paper_id, e.title, e.abstract) for e in self.examples]
+        stored = {**self.to_dict(), "max_items": self.max_items, "examples": examples}
+        return json.dumps(stored, ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values, without feedback."""
         lists = {name: list(getattr(self, name)) for name in LISTS}
-        return {**lists, "max_items": self.item_limit, "language": self.language}
+        return {
+            **lists,
+            "examples": [example.to_dict() for example in self.examples],
+            "max_items": self.item_limit,
+            "language": self.language,
+        }
 
 
 def _without(entries: tuple[str, ...], text: str) -> tuple[str, ...]:
     return tuple(e for e in entries if e.casefold() != " ".join(text.split()).casefold())
+
+
+def _distinct_examples(examples: Iterable[Example]) -> tuple[Example, ...]:
+    distinct = {example.paper_id: example for example in examples}
+    if len(distinct) > MAX_EXAMPLES:
+        raise InputError(f"like: {len(distinct)} papers, at most {MAX_EXAMPLES}; leave some out")
+    return tuple(replace(e, abstract=e.abstract[:MAX_EXAMPLE_ABSTRACT]) for e in distinct.values())
 
 
 def _clean_entries(name: str, texts: Iterable[str]) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperagent.digest.preferences import LISTS, Preferences
+from paperagent.digest.preferences import LISTS, Example, Preferences
 from paperagent.errors import FeedError, InputError, display_path, visible
 
 if TYPE_CHECKING:
     from paperagent.digest.subscribers import Subscriber, Subscribers
 
-COLUMNS = ("email", *LISTS, "frequency", "max_items", "language")
+COLUMNS = ("email", *LISTS, "like", "frequency", "max_items", "language")
 MAX_BYTES = 20_000_000
 _SEPARATOR = ";"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -31,6 +31,7 @@ _COLUMN_NAMES = {
     "categories": "category",
     "exclude": "excluded exclusions not not_wanted",
     "authors": "author",
+    "like": "",
     "frequency": "",
     "max_items": "",
     "language": "",
@@ -186,11 +187,12 @@ def _import_row(
         raise InputError(f"max_items: not a number: {visible(max_items, limit=20)}")
     attributes = _attributes(cells.get("attributes", ""))
     lists = {name: _split_cell(cells.get(name, "")) or attributes.get(name, []) for name in LISTS}
+    examples = (Example(paper_id.strip(), "") for paper_id in _split_cell(cells.get("like", "")))
     result = subscribers.add(
         cells["email"],
         Preferences.validated(
             **lists, max_items=int(max_items) if max_items else None, language=cells.get("language")
-        ),
+        ).with_examples(examples),
         frequency=cells.get("frequency") or None,  # type: ignore[arg-type]  # checked there
         confirmed=options.confirmed and status not in _PENDING,
         replace_lists=options.replace_lists,
@@ -229,7 +231,8 @@ def write_csv(subscribers: Iterable[Subscriber]) -> str:
     table.writerow(COLUMNS)
     for subscriber in subscribers:
         preferences = subscriber.preferences
-        lists = (getattr(preferences, name) for name in LISTS)
+        ids = [example.paper_id for example in preferences.examples]
+        lists = [*(getattr(preferences, name) for name in LISTS), ids]
         cells = [subscriber.email, *(f"{_SEPARATOR} ".join(values) for values in lists)]
         settings = (subscriber.frequency, preferences.max_items or "", preferences.language)
         table.writerow([*map(_quote_formula, cells), *settings])

@@ -117,7 +117,7 @@ class Subscribers:
 
         Raises:
             InputError: an invalid address or frequency, too many subscribers or entries, an unsubscribed
-                address, or an entry that cannot be removed because it is not there.
+                address, or no such entry to remove.
         """
         address = parse_recipient(email)
         if frequency is not None and frequency not in FREQUENCIES:
@@ -241,8 +241,10 @@ class Subscribers:
             if existing is None:
                 self._insert(db, address, preferences, frequency)
             else:
-                items = preferences.max_items or existing.preferences.max_items
-                _update(db, existing.id, replace(preferences, max_items=items), frequency)
+                old = existing.preferences
+                kept_items = preferences.max_items or old.max_items
+                updated = replace(preferences, max_items=kept_items, examples=old.examples)
+                _update(db, existing.id, updated, frequency)
             self._set_confirmed(db, address.key)
             subscriber = find_by_key(db, address.key)
         assert subscriber is not None
@@ -315,11 +317,7 @@ class Subscribers:
         return sent_at is None or self._clock() - sent_at >= CONFIRMATION_INTERVAL
 
     def find_or_none(self, email: str) -> Subscriber | None:
-        """Return the subscriber with an address, if there is one.
-
-        Raises:
-            InputError: an invalid address.
-        """
+        """Return the subscriber with an address, or None; raise InputError for an invalid address."""
         with self._db.reading() as db:
             return find_by_key(db, parse_recipient(email).key)
 

@@ -144,6 +144,7 @@ def change_preferences(site: Site, request: Request) -> Response:
     preferences, frequency = form.preferences(site.categories()), form.frequency()
     if form.errors:
         return _preferences_page(site, request, subscriber, form, status=422)
+    preferences = preferences.with_examples(subscriber.preferences.examples)  # not in the form
     site.digest.subscribers.set_preferences(subscriber_id, preferences, frequency=frequency)
     return see_other(f"{request.url.path}?saved=1")
 

@@ -19,7 +19,7 @@ from paperagent.types import Citation, Claim, Paper
 FEEDBACK_LABELS = (("more", "More like this"), ("less", "Less like this"), ("save", "Save"))
 MAX_SUBJECT = 78
 """Characters of a subject."""
-_PERSONAL_REASONS = frozenset({"interest", "question", "liked", "author", "category"})
+_PERSONAL_REASONS = frozenset({"interest", "question", "liked", "example", "author", "category"})
 _SUBSCRIBED_FOOTER = (
     "You receive this because you subscribed. Papers are chosen by your topics, questions and ratings."
 )
@@ -349,6 +349,7 @@ def describe_reason(reason: Reason, period: Period) -> str:
         "interest": f"Your topic: {text}",
         "question": f"Your question: {text}",
         "liked": f"You liked: {text}",
+        "example": f"Like “{text}”",
         "author": f"By {text}",
         "category": f"You follow {text}",
         "upvotes": f"{text} upvotes",

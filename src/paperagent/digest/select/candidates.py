@@ -117,7 +117,11 @@ class PeriodIndex:
 
     def vector_of(self, stored: PaperWithFeatures) -> Vector | None:
         """Return the vector of a paper of any period, comparable with `vectors`; None if it has none."""
-        return stored.vector if self._hasher is None else self._hasher.vectors([stored.terms])[0]
+        return self.comparable_vector(stored.vector, stored.terms)
+
+    def comparable_vector(self, embedding: Vector | None, terms: NDArray[np.uint32]) -> Vector | None:
+        """Return the vector of a text, comparable with `vectors`; None without the embedding they need."""
+        return embedding if self._hasher is None else self._hasher.vectors([terms])[0]
 
     def match(self, stems: Sequence[str], vector: Vector | None, stats: CorpusStats) -> QueryMatch:
         """Return the score and relevance of each paper for a query.

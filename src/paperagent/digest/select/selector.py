@@ -7,12 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperagent.digest.issue import Item, Period, QuestionAnswer, Reason, Selection, Theme
-from paperagent.digest.preferences import MAX_ITEMS, Preferences
+from paperagent.digest.preferences import MAX_ITEMS, Example, Preferences
 from paperagent.digest.select import themes
-from paperagent.digest.select.candidates import PeriodIndex, SeenPaper, distinctive_title_key
+from paperagent.digest.select.candidates import (
+    PeriodIndex,
+    SeenPaper,
+    distinctive_title_key,
+    stack_vectors,
+)
 from paperagent.digest.select.filters import PaperFilters
 from paperagent.digest.select.phrases import ThemePhrases
 from paperagent.digest.select.relevance import Feedback, QueryEncoder, RelevanceScorer, RelevanceScores
+from paperagent.digest.select.similar import SimilarPapers
+from paperagent.text.terms import index_terms, term_ids
 from paperagent.types import Paper
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from paperagent.digest.issue import CitedClaim
     from paperagent.library import Store
     from paperagent.library.protocol import PaperWithFeatures
-    from paperagent.types import QueryEmbedder
+    from paperagent.types import Matrix, QueryEmbedder
 
     Mask = NDArray[np.bool_]
 
@@ -38,6 +45,8 @@ _NEXT_SCORE = 0.01
 """How far each paper of an answer scores below the one before it, and the first below all other papers."""
 _MAX_CACHED_PAPERS, _READ_BATCH = 50_000, 2_000
 """Papers of other periods in the cache, about 1 kB each; papers per read."""
+_BACKGROUND_SAMPLE = 600
+"""Papers of the library that stand for all, for a period of few papers."""
 
 
 class _Pick(NamedTuple):
@@ -71,11 +80,14 @@ class PaperSelector:
         self._store = store
         self._index = PeriodIndex(stored)
         self._queries = QueryEncoder(store, embedder)
-        self._scorer = RelevanceScorer(self._index, self._theme_phrases)
+        similar = SimilarPapers(self._index, self._sample_vectors)
+        self._scorer = RelevanceScorer(self._index, self._theme_phrases, similar)
+        self._embedder = embedder
         self._stored_papers = {name: s.paper for s in stored for name in s.names}
         self._number_of_id = {name: i for i, names in enumerate(self._index.names) for name in names}
         self._number_of_title = {title: i for i, title in enumerate(self._index.titles) if title}
         self._seen_papers: dict[str, SeenPaper] = {}
+        self._made_papers: dict[str, SeenPaper] = {}
         self._filters = PaperFilters(self._index.papers)
         self._phrases: ThemePhrases | None = None
 
@@ -117,13 +129,18 @@ class PaperSelector:
         if not len(self._index):
             return Selection(self.period, preferences, answers=tuple(answers), updates=updates)
         eligible = self.eligible(preferences)
-        feedback = Feedback(*map(self._recall, (preferences.liked, preferences.disliked, preferences.seen)))
+        feedback = Feedback(
+            self._recall(preferences.liked),
+            self._recall(preferences.disliked),
+            self._recall(preferences.seen),
+            self._examples(preferences.examples),
+        )
         queries = self._queries.encode(preferences)
         size = max(1, min(preferences.item_limit, MAX_ITEMS))
         picked: list[_Pick] = []
         also: list[int] = []
         unmatched: tuple[str, ...] = ()
-        if queries or preferences.authors or not preferences.questions:
+        if queries or preferences.authors or preferences.examples or not preferences.questions:
             authored = [(author, self._filters.by_author(author)) for author in preferences.authors]
             scores = self._scorer.score(queries, feedback, eligible, preferences, authored)
             numbers, also = _pick(scores, self._index, size)
@@ -167,12 +184,15 @@ class PaperSelector:
         return list(picks.values()), fitting
 
     def _seen_mask(self, preferences: Preferences, seen: Sequence[SeenPaper]) -> Mask:
-        """Return which papers the subscriber saw or disliked, by any of their ids or by title."""
+        """Return which papers the subscriber saw, disliked or named, by any of their ids or by title."""
         import numpy as np
 
-        names = {*preferences.seen, *preferences.disliked, *(name for paper in seen for name in paper.names)}
+        examples = preferences.examples
+        names = {*preferences.seen, *preferences.disliked, *(e.paper_id for e in examples)}
+        names |= {name for paper in seen for name in paper.names}
         numbers = {self._number_of_id.get(name) for name in names}
-        numbers |= {self._number_of_title.get(distinctive_title_key(paper.title)) for paper in seen}
+        titles = [*(p.title for p in seen), *(e.title for e in examples)]
+        numbers |= {self._number_of_title.get(distinctive_title_key(title)) for title in titles}
         mask = np.zeros(len(self._index), bool)
         mask[[n for n in numbers if n is not None]] = True
         return mask
@@ -188,6 +208,30 @@ class PaperSelector:
             stored = self._store.get_with_features(missing[start : start + _READ_BATCH])
             self._seen_papers.update((i, SeenPaper.of(paper, self._index)) for i, paper in stored.items())
         return [self._seen_papers[i] for i in ids if i in self._seen_papers]
+
+    def _examples(self, examples: Sequence[Example]) -> list[SeenPaper]:
+        """Return the papers that a subscriber named; those that the library lacks, from their text."""
+        stored = {name: paper for paper in self._recall(e.paper_id for e in examples) for name in paper.names}
+        examples = [e for e in examples if e.paper_id in stored or e.title]
+        missing = [e for e in examples if e.paper_id not in stored and e.paper_id not in self._made_papers]
+        if missing:
+            if len(self._made_papers) + len(missing) > _MAX_CACHED_PAPERS:
+                self._made_papers.clear()
+                missing = [e for e in examples if e.paper_id not in stored]
+            texts = [f"{e.title}\n{e.abstract}" for e in missing]
+            embeddings = self._embedder.embed(texts) if self._embedder else [None] * len(missing)
+            for example, embedding in zip(missing, embeddings, strict=True):
+                terms = term_ids([*2 * index_terms(example.title), *index_terms(example.abstract)])
+                vector = self._index.comparable_vector(embedding, terms)
+                half = None if vector is None else vector.astype("float16")
+                self._made_papers[example.paper_id] = SeenPaper(example.title, (example.paper_id,), half)
+        return [stored.get(e.paper_id) or self._made_papers[e.paper_id] for e in examples]
+
+    def _sample_vectors(self) -> Matrix:
+        """Return the vectors of a sample of the library, and of the papers of the period."""
+        ids = [p.paper_id for p in self._store.sample(_BACKGROUND_SAMPLE)]
+        vectors = [self._index.vector_of(paper) for paper in self._store.get_with_features(ids).values()]
+        return stack_vectors([*(v for v in vectors if v is not None), *self._index.vectors])[0]
 
     def _updates(self, preferences: Preferences) -> tuple[Paper, ...]:
         """Return the papers of earlier issues that were revised or withdrawn in the period, by id."""
@@ -207,7 +251,7 @@ class PaperSelector:
     def _picks(self, numbers: Iterable[int], scores: RelevanceScores) -> list[_Pick]:
         picks = []
         for number in numbers:
-            reason = scores.reasons[int(scores.reason_index[number])]
+            reason = scores.reason(number)
             if reason.kind == "upvotes":
                 upvotes = self._index.papers[number].upvotes
                 reason = Reason("upvotes", str(upvotes)) if upvotes else Reason("central", "")

@@ -32,7 +32,11 @@ _SHARED_PHRASE = 0.3
 _MIN_PHRASE_SHARE = 0.5
 """Share of a group's papers that contain a phrase, below which it does not name the group."""
 _MIN_NAME_WORDS = 2
-_HEADINGS = {"author": "By authors you follow", "question": "For your questions"}
+_HEADINGS = {
+    "author": "By authors you follow",
+    "example": "Like papers you named",
+    "question": "For your questions",
+}
 """The headings of papers that were selected for other reasons than interests and topics."""
 
 

@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     )
     timezone: Annotated[str | None, _parsed(values.timezone)] = Field(
         None,
-        description="time zone in which a day or week begins and ends, such as Europe/Berlin "
+        description="time zone in which days, weeks and months begin and end, such as Europe/Berlin "
         "(default: the system's)",
     )
     digest_theme: Annotated[Path | None, _parsed(values.folder)] = Field(

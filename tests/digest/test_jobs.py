@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from paperagent.cli.session import program_path
 from paperagent.digest.jobs import DigestJob, job_text
 from paperagent.errors import InputError
 
@@ -57,7 +58,9 @@ def test_cron_gets_the_hour_of_the_machine(zone: str, line: str, changes: dict[s
     """And comments that say when the hour changes; each is the day of the first run that differs."""
     when, comments = cron(job(zone=zone))
     assert when == line
-    assert comments[0].startswith(f"# 07:00 in {zone}, as this machine (Debian's cron ignores CRON_TZ)")
+    assert comments[0].startswith(
+        f"# 07:00 in {zone}, written as the hour of this machine (Debian's cron ignores CRON_TZ)"
+    )
     assert dict(re.findall(r"from (\S+) on, write (.*)", "\n".join(comments))) == changes
 
 
@@ -136,3 +139,15 @@ def test_the_line_runs_in_a_shell(tmp_path: Path) -> None:
         assert first.stdout is not None
         assert first.stdout.readline() == f"{home}|digest run\n"
         assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == 75
+
+
+def test_the_job_names_a_program_however_this_run_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``python -m paperagent``, without the program on PATH, it is the one beside the interpreter."""
+    program = tmp_path / "paperagent"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.argv", ["/x/paperagent/__main__.py"])
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    assert program_path() == program

@@ -14,7 +14,7 @@ import pytest
 
 import attack_strings
 from paperagent.digest.issue import OTHER_NAME, Issue, Item, Period, Reason, Theme
-from paperagent.digest.render.formatting import known_url, search_url
+from paperagent.digest.render.formatting import format_authors, known_url, search_url
 from paperagent.digest.render.renderer import MAX_BYTES, WARN_BYTES, render_confirmation, render_issue
 from paperagent.digest.render.view import SubscriberLinks
 from paperagent.errors import ConfigError, PaperAgentError
@@ -95,6 +95,25 @@ def test_an_issue_holds_everything_in_the_order_of_the_contract(part: str) -> No
     text = Page(shown.html).text if part == "html" else " ".join(shown.text.split())
     order = ORDER if part == "html" else [p for p in ORDER if p[0].isupper() or not p[0].islower()]
     assert in_order(text, order)
+
+
+def test_a_reason_that_the_heading_gives_is_not_repeated() -> None:
+    """A paper of a followed author keeps its reason, because the author may not be among the first three."""
+    base = issues.issue()
+    item = base.themes[0].items[0]
+    reasons = [Reason("interest", "tool use"), Reason("central", ""), Reason("author", "Ada Q")]
+    items = tuple(replace(item, reason=reason) for reason in reasons)
+    shown = render_issue(replace(base, themes=(Theme("Tool use", items),)), links=issues.LINKS)
+    for text in (Page(shown.html).text, shown.text):
+        assert "Your topic" not in text
+        assert "A main topic" not in text
+        assert "By Ada Q" in text
+
+
+def test_punctuation_is_no_author() -> None:
+    """Feeds of arXiv write a collaboration as ``NVIDIA, :, Ada Q``."""
+    assert format_authors(["NVIDIA", ":", "Ada Q", "B", "C"]) == "NVIDIA, Ada Q, B et al."
+    assert format_authors(["李", ":", "B"]) == "李, B"
 
 
 def test_subject_and_preheader_say_what_is_inside() -> None:
@@ -335,7 +354,7 @@ def hostile(texts: list[str]) -> Iterator[Issue]:
         for text in some:
             paper = replace(item.paper, title=text, authors=(text, "b"), abstract=text or "x")
             claim = Claim(text, (1,), "supported")
-            items.append(Item(paper, Reason("interest", text), (claim,)))
+            items.append(Item(paper, Reason("interest", f"{text}; more"), (claim,)))
         one = some[0]
         yield replace(
             base,

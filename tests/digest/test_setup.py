@@ -68,9 +68,10 @@ def test_everything_is_set_up_once(environ: dict[str, str], tmp_path: Path, colu
         shown = answer(environ, [
             ("Add a feed", "nonsense:x"), ("Add a feed", str(tmp_path / "page.jsonl")), ("Add a feed", ""),
             ("Read 1 feed", "y"),
-            ("Add an email", "no address"), ("Topics", ""), ("agreed", ""),
+            ("Add an email", "no address"),
             ("Add an email", ADDRESS), ("Topics", "moths; lamps"), ("agreed", "y"), ("Add an email", ""),
             ("Mail server,", f"127.0.0.1:{free_port()}"), ("User", ""), ("Sender,", "p@test.example"),
+            ("Mail server,", url), ("User", ""), ("Sender,", ""),
             ("Mail server,", url), ("User", ""), ("Sender,", "Papers <p@test.example>"),
             ("Send a test", ADDRESS),
             ("Time zone,", "Mars/Phobos"), ("Time zone,", "Asia/Tokyo"),
@@ -84,7 +85,9 @@ def test_everything_is_set_up_once(environ: dict[str, str], tmp_path: Path, colu
     for text in (
         "neither a file nor a service",
         "1 paper read, 1 new",
+        "must have an @-sign",
         "cannot be reached",
+        "sender: none;",
         "unknown time zone",
     ):
         assert text in shown

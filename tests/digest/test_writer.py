@@ -54,6 +54,13 @@ def test_few_themes_still_give_three_sentences() -> None:
     assert len({c.text for c in issue.overview}) == 3
 
 
+@pytest.mark.parametrize("papers", [1, 3])
+def test_a_short_issue_has_no_overview(papers: int) -> None:
+    """It would name each paper twice."""
+    issue = IssueWriter().write(selection(sample(papers), each=papers))
+    assert (len(issue.papers), issue.overview) == (papers, ())
+
+
 def test_a_heading_stands_once() -> None:
     """Groups of one key and name are one theme."""
     chosen = selection(sample(6))

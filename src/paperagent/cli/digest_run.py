@@ -15,7 +15,7 @@ import click
 from paperagent.cli.digest_inbox import read_inbox
 from paperagent.cli.digest_send import no_check_option, send_due
 from paperagent.cli.options import PathParam, TextParam, common_options
-from paperagent.cli.session import Session, show, show_text, warn
+from paperagent.cli.session import Session, program_path, show, show_text, warn
 from paperagent.cli.subscribers import open_digest
 from paperagent.errors import FeedError, PaperAgentError
 from paperagent.layout import Block, counted
@@ -174,7 +174,7 @@ def digest_job(
     if day is None:
         day = DAILY if others or settings.signup_open else "mon"
     return DigestJob(
-        Path(shutil.which("paperagent") or sys.argv[0]).absolute(),
+        program_path(),
         settings.home,
         day,
         at,
@@ -191,12 +191,14 @@ def show_build_report(report: BuildReport, *, today: dt.date, was_read: bool = F
     for subscriber, reason in report.failed:
         warn(f"{subscriber}: issue not built: {reason}")
     period = report.period
+    days = f"from {period.since} to {period.until}"
+    days = f"of {period.since}" if period.since == period.until else days
     if report.skipped and not report.papers and was_read:
-        show_text(f"no new papers from {period.since} to {period.until}")
+        show_text(f"no new papers {days}")
     elif report.skipped and not report.papers:
         warn(
-            f"the library has no papers from {period.since} to {period.until}; "
-            "run 'paperagent ingest', or choose other days with --week"
+            f"the library has no papers {days}; "
+            "run 'paperagent ingest', or build other days: 'paperagent digest build --week'"
         )
     elif report.built and period.until >= today:
         warn(f"{period.name} is not over yet: papers that arrive later are not added to its issues")

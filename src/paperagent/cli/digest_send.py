@@ -102,10 +102,8 @@ def send_due(service: DigestService, *, check: bool, **options: Any) -> None:
         warn(f"{email}: {state}: {reason}")
     warn_without_unsubscribe(service, report.counts["written"] + report.counts["exported"])
     if report.counts["sent"] and service.mailer.lacks_one_click:
-        warn(
-            "messages have no one-click unsubscribe link, which Gmail and Yahoo require; "
-            "set PAPERAGENT_PUBLIC_URL and PAPERAGENT_SECRET"
-        )
+        missing = " and ".join(service.mailer.lacks_one_click)
+        warn(f"messages have no one-click unsubscribe link, which Gmail and Yahoo require; set {missing}")
     if report.recovered:
         messages = counted(report.recovered, "message")
         warn(f"{messages} marked unknown: an earlier run ended during the transfer")

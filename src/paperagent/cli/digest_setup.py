@@ -65,7 +65,7 @@ def setup(session: Session) -> None:
         show([Block("heading", f"{number}. {title}")])
         step()
     sys.stdout.write("\n")
-    show_text("Done. Look at an issue before it is sent: paperagent digest preview", plain=True)
+    show_text("Done. Look at an issue before it is sent: paperagent digest preview --for EMAIL", plain=True)
 
 
 class Setup:
@@ -89,7 +89,7 @@ class Setup:
             def add(source: str) -> None:
                 _say("added" if agent.follow(source) else "already followed")
 
-            while source := _ask("Add a feed, such as hf-daily: or arxiv:cs.CL"):
+            while source := _ask("Add a feed, such as arxiv:cs.CL,cs.IR"):
                 _attempt(partial(add, source))
 
     def first_reading(self) -> None:
@@ -109,6 +109,7 @@ class Setup:
 
     def subscribers(self) -> None:
         """Add subscribers with their interests."""
+        from paperagent.digest.delivery.message import parse_address
         from paperagent.digest.preferences import Preferences
 
         with open_digest(self._session) as service:
@@ -116,6 +117,7 @@ class Setup:
             _show_state("subscribed", [f"{s.email} ({s.state})" for s in everyone])
 
             def add(email: str) -> None:
+                parse_address(email)
                 topics = _ask("Topics, separated by semicolons (Enter: everything)")
                 preferences = Preferences.validated([t.strip() for t in topics.split(";") if t.strip()])
                 agreed = _confirm(f"Has {visible(email, limit=60)} agreed to get the digest?")
@@ -154,11 +156,10 @@ class Setup:
         login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
         name = host.removeprefix("smtp://").removeprefix("smtps://")
         scheme = "smtps" if name.endswith(":465") or host.startswith("smtps://") else "smtp"
-        sender = _ask("Sender, such as Paper digest <papers@example.org>")
-        changed = {
-            "smtp_url": f"{scheme}://{login}{name}",
-            "mail_from": sender or user,
-        }
+        sender = _ask("Sender, such as Paper digest <papers@example.org>") or user
+        if not sender:
+            raise InputError("sender: none; subscribers see it as the author of the mail, so give an address")
+        changed = {"smtp_url": f"{scheme}://{login}{name}", "mail_from": sender}
         with open_digest(self._session, **changed) as service:
             _check(service)
         if not self._session.settings().secret:
@@ -196,8 +197,9 @@ class Setup:
         crontab = shutil.which("crontab")
         if crontab and f"{_CRON_MARK} {settings.home}" in _crontab(crontab):
             _say("the job is in your crontab; installing replaces it")
-        choices = "cron to install, or print" if crontab else "print"
-        answer = _ask(f"The job reads, builds and sends. Type {choices}")
+        _say("the job reads the feeds, builds the issues and sends them")
+        choices = "Type cron to install it, or print to see it" if crontab else "Type print to see it"
+        answer = _ask(choices)
         if answer == "cron" and crontab:
             _attempt(lambda: _install(crontab, job_text(job, "cron", now=now), settings.home))
         elif answer:

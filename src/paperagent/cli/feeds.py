@@ -223,7 +223,7 @@ def _followed_blocks(followed: list[dict[str, Any]]) -> Iterator[Block]:
         yield Block("text", "no feeds; add one with: paperagent feeds add arxiv:cs.CL")
     for feed in followed:
         last_run = f"read {feed['read']}: {feed.get('new', 0):,} new" if feed.get("read") else "not read yet"
-        detail = str(feed.get("error") or last_run)
+        detail = str(feed.get("error") or last_run).removeprefix(f"{feed['source']}: ")
         marker = "FAIL" if feed.get("error") else "ok  "
         yield Block("row", feed["source"], marker=marker, detail=detail, tight=True, plain=True)
 

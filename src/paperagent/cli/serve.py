@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import shutil
 import sys
 from pathlib import Path
 
 import click
 
 from paperagent.cli.options import common_options
-from paperagent.cli.session import Session, warn
+from paperagent.cli.session import Session, program_path, warn
 
 
 @click.command()
@@ -51,7 +50,7 @@ def _print_unit(session: Session) -> None:
     from paperagent.web.deployment import service_unit
 
     settings = session.settings()
-    program = Path(shutil.which("paperagent") or sys.argv[0]).absolute()
+    program = program_path()
     file = session.env_file or Path(".env")
     env_file = file.absolute() if file.is_file() else None
     user = getpass.getuser()

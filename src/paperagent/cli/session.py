@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from paperagent.ui.render import Screen
 
 
+def program_path() -> Path:
+    """Return the executable for cron and systemd, also if this is a run of ``python -m paperagent``."""
+    beside = shutil.which("paperagent", path=str(Path(sys.executable).parent))
+    return Path(shutil.which("paperagent") or beside or sys.argv[0]).absolute()
+
+
 class Session:
     """Created for each run; the common options set its attributes."""
 

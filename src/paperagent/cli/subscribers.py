@@ -271,7 +271,7 @@ def import_csv(session: Session, *, file: Path, confirmed: bool, replace: bool, 
     counts = {"added": report.added, "changed": report.changed, **report.suppressed}
     counts["skipped"] = len(report.skipped)
     result = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    show_text(f"{result}{'; nothing is stored (--dry-run)' if dry_run else ''}")
+    show_text(f"{result}{'; nothing is stored, because of --dry-run' if dry_run else ''}", plain=True)
     if report.skipped and not sum(counts.values()) - len(report.skipped):
         raise FeedError(f"{visible(str(file), limit=200)}: every line was skipped; see the warnings")
 

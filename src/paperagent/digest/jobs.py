@@ -94,7 +94,7 @@ def _hours_comment(
     times = list(_cron_times(job, now, machine))
     same = len(times) == 1 and times[0][0] == _cron_time(job, job.at, 0)
     if not same:
-        yield f"# {job.at:%H:%M} in {job.zone}, as {scheduler} counts the hours"
+        yield f"# {job.at:%H:%M} in {job.zone}, written as the hour of {scheduler}"
     for time, since in times[1:]:
         yield f"# The clocks change: from {since} on, write {time}"
 

@@ -130,9 +130,10 @@ class Mailer:
         return self._smtp_url is not None
 
     @property
-    def lacks_one_click(self) -> bool:
-        """Whether mails are sent through a server, but without a one-click unsubscribe link (RFC 8058)."""
-        return self.has_server and not (self._public_url and self._secret)
+    def lacks_one_click(self) -> list[str]:
+        """Settings without which mails that are sent have no one-click unsubscribe link (RFC 8058)."""
+        needed = {"PAPERAGENT_PUBLIC_URL": self._public_url, "PAPERAGENT_SECRET": self._secret}
+        return [name for name, value in needed.items() if not value] if self.has_server else []
 
     @property
     def lacks_unsubscribe(self) -> bool:

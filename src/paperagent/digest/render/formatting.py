@@ -91,7 +91,8 @@ def paper_identifier(paper: Paper) -> str:
 
 
 def format_authors(names: Sequence[str]) -> str:
-    """Return up to three names, then ``et al.``."""
+    """Return up to three names, then ``et al.``; arXiv's ``:`` after a collaboration is no name."""
+    names = [name for name in names if any(map(str.isalnum, name))]
     first = ", ".join(clean_text(name, MAX_NAME) for name in names[:3])
     return f"{first} et al." if len(names) > 3 else first
 

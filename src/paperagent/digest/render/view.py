@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paperagent.answering.answers import FALLBACK_NOTE
-from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Period, Reason, StandingAnswer
+from paperagent.digest.issue import ONLY_NAME, OTHER_NAME, Issue, Item, Period, Reason, StandingAnswer, Theme
 from paperagent.digest.links import SubscriberLinks
 from paperagent.digest.render import formatting
 from paperagent.digest.schedule import frequency_of
@@ -164,7 +164,7 @@ def issue_view(
         label=label(issue),
         overview=tuple(_overview_views(issue, papers, links)),
         themes=tuple(
-            SectionView(_title(theme.name), tuple(_item_view(item, issue, links) for item in theme.items))
+            SectionView(_title(theme.name), tuple(_item_view(i, theme, issue, links) for i in theme.items))
             for theme in issue.themes
             if theme.items
         ),
@@ -329,11 +329,13 @@ def _link(paper: Paper, links: SubscriberLinks) -> tuple[str | None, str | None]
     return formatting.search_url(paper.title), formatting.paper_url(paper)
 
 
-def _item_view(item: Item, issue: Issue, links: SubscriberLinks) -> PaperView:
+def _item_view(item: Item, theme: Theme, issue: Issue, links: SubscriberLinks) -> PaperView:
+    reason = item.reason
+    is_heading = reason.kind == "central" or reason.text.casefold() == theme.name.casefold()
     return replace(
         _paper_view(item.paper, links),
         lines=_claim_views(item.claims, issue),
-        why=describe_reason(item.reason, issue.period),
+        why="" if is_heading else describe_reason(reason, issue.period),
         feedback=tuple(_feedback_links(item.paper, links)),
     )
 

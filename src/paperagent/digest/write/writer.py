@@ -205,8 +205,11 @@ class IssueWriter:
     ) -> list[CitedClaim]:
         """Return a sentence about each of the first themes, then about further papers.
 
-        Papers without a sentence besides the item's are passed over.
+        Papers without a sentence besides the item's are passed over. An issue with no more papers than the
+        overview has sentences needs none: it would only name each paper twice.
         """
+        if sum(len(theme.items) for theme in themes) <= MAX_OVERVIEW:
+            return []
         claims: list[CitedClaim] = []
         others: list[tuple[float, CitedClaim]] = []
         for theme in themes:

@@ -1,4 +1,4 @@
-"""Jinja environments for mails and web pages, and the colors that both use."""
+"""Jinja environments for emails and web pages, and the colors that both use."""
 
 from __future__ import annotations
 

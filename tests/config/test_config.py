@@ -455,7 +455,7 @@ MAIL = {
         ({"PAPERAGENT_WEB_USER_HEADER": "Remote-User"}, "counts only from a proxy"),
         ({"PAPERAGENT_WEB_ASKERS": "ana@example.org"}, "WEB_ASKERS: sign in by a mailed link; set"),
         ({"PAPERAGENT_WEB_READ": "signed-in"}, "WEB_READ: nobody can sign in"),
-        ({"PAPERAGENT_WEB_SIGNUP": "true"}, "WEB_SIGNUP: needs mails with links"),
+        ({"PAPERAGENT_WEB_SIGNUP": "true"}, "WEB_SIGNUP: needs emails with links"),
         ({"PAPERAGENT_WEB_ASKERS": "example.org"}, "is not an email address; write ana@example.org"),
         ({"PAPERAGENT_WEB_TRUSTED_PROXIES": "proxy"}, "must be IP addresses or networks"),
         ({"PAPERAGENT_WEB_USER_HEADER": "A: b"}, "must be the name of an HTTP header"),

@@ -1,7 +1,7 @@
 """Find the sentences that answer a question by themselves, read under the title of their paper.
 
-`select_sentences` shows the best sentences of the best papers, and the person who asks judges them. Nobody
-waits for the answer to a standing question, so a sentence that does not say what is asked is not shown. With
+`select_sentences` shows the best sentences of the best papers, and whoever asked judges them. Nobody waits
+for the answer to a standing question, so a sentence that does not say what is asked is not shown. With
 the title of its paper it must have the topic words of the question. It must be about the paper's own work,
 have words for the relation that is asked for (such as faster), and be of the kind that is asked for: a
 result, or a new dataset.

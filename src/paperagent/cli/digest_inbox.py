@@ -26,8 +26,9 @@ def inbox(session: Session, *, dry_run: bool) -> None:
     """Read unsubscribe requests and bounces from a mailbox.
 
     Reads the messages of the last 30 days in the IMAP mailbox PAPERAGENT_IMAP_URL, which should receive the
-    mail for PAPERAGENT_MAIL_FROM. Unsubscribes everyone who asked by email, and suspends subscribers after
-    two bounces in a row. Messages that were read get the keyword $PaperagentHandled; nothing else changes.
+    mail for PAPERAGENT_MAIL_FROM. Unsubscribes everyone who asked for it by email, and suspends subscribers
+    after two bounces in a row. Messages that were read get the keyword $PaperagentHandled; nothing else
+    changes.
     """
     with open_digest(session) as service, service.lock():
         _show_report(service.read_inbox(dry_run=dry_run), dry_run=dry_run)

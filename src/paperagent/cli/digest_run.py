@@ -1,4 +1,4 @@
-"""Commands that run the digest without anybody watching, and print the job that does."""
+"""Commands that run the digest unattended: the whole job, its schedule and a test message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from paperagent.digest.jobs import DigestJob, Scheduler
 
 _MAX_REASONS = 5
-"""Reasons for skipped issues that are named."""
+"""The most reasons for skipped issues that are shown."""
 
 
 @click.command()
@@ -140,7 +140,7 @@ def schedule(
 def test_mail(session: Session, *, email: str) -> None:
     """Log in to the mail server and send a test message to EMAIL.
 
-    It is no issue: nothing is recorded, and the address need not be subscribed.
+    It is not an issue: nothing is recorded, and the address need not be subscribed.
     """
     with open_digest(session) as service:
         service.mailer.check_server()
@@ -157,9 +157,20 @@ def digest_job(
     at: dt.time = dt.time(7),
     zone: str | None = None,
 ) -> DigestJob:
-    """Return the job for this program, library and file of settings, with warnings about what it lacks."""
+    """Return the job for this program, library and settings file; warn if it would not work as expected.
+
+    Args:
+        session: The session of the command.
+        settings: The settings.
+        day: A day of the week or ``daily``; None for Monday, or daily if some issues are not weekly.
+        at: The time of day.
+        zone: The time zone of ``at``; None for that of the settings.
+
+    Raises:
+        InputError: The time zone is unknown, or a path cannot be written in a schedule.
+    """
     from paperagent.digest.jobs import DAILY, DigestJob
-    from paperagent.factory.digest import subscribers_of_other_days
+    from paperagent.factory.digest import count_non_weekly_subscribers
 
     file = session.env_file or Path(".env")
     env_file = file.absolute() if file.is_file() else None
@@ -168,7 +179,7 @@ def digest_job(
             "PAPERAGENT_SMTP_URL is set only in this shell, so cron and systemd will not see it; "
             "put the settings in a file and pass it with --env-file"
         )
-    others = subscribers_of_other_days(settings)
+    others = count_non_weekly_subscribers(settings)
     if others and day not in {None, DAILY}:
         warn(f"{counted(others, 'subscriber')} asked for daily or monthly issues; use --day daily")
     if day is None:

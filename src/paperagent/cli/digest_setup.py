@@ -33,7 +33,7 @@ _PLAIN_COMMANDS = (
     "do the same, with PAPERAGENT_SMTP_URL and PAPERAGENT_MAIL_FROM in .env"
 )
 _MAX_SHOWN = 10
-"""Feeds or subscribers that are named."""
+"""The most feeds or subscribers that are shown."""
 _CRON_MARK = "# paperagent digest:"
 """Begins the comment above our line in the crontab, and ends with the library's folder."""
 
@@ -174,7 +174,7 @@ class Setup:
         sources = {source.key: source.where for source in self._session.settings().sources()}
         for key in changed:
             if sources[key] == "environment":
-                warn(f"{key} is also set in this shell, which counts more than the file; unset it")
+                warn(f"{key} is also set in this shell, which overrides the file; unset it")
 
     def _send_test(self, email: str) -> None:
         with open_digest(self._session) as service:
@@ -264,7 +264,7 @@ def _show_state(label: str, values: list[str]) -> None:
 
 
 def _ask(text: str) -> str:
-    """Return what was typed; Enter and the end of the input mean nothing."""
+    """Return what was typed; empty for Enter and at the end of the input."""
     lines = textwrap.fill(f"{text}:", shutil.get_terminal_size().columns - 1)
     try:
         return input(f"{lines} ").strip()
@@ -278,7 +278,7 @@ def _confirm(text: str) -> bool:
 
 
 def _attempt(step: Callable[[], object]) -> bool:
-    """Return whether a step worked; if not, its error is shown."""
+    """Run a step and return whether it worked; if not, show its error."""
     try:
         step()
     except PaperAgentError as error:

@@ -93,13 +93,13 @@ def add(session: Session, /, email: str, *, replace: bool, **options: Any) -> No
             warn(result.note)
         subscriber = result.subscriber
         verb = "added" if result.new else "changed"
-        show_text(f"{verb} {subscriber.email}: {subscriber.state}, {_wishes(subscriber)}", plain=True)
+        show_text(f"{verb} {subscriber.email}: {subscriber.state}, {_describe(subscriber)}", plain=True)
         if subscriber.state == "pending":
             show_text(service.send_confirmation(subscriber), plain=True)
 
 
 def _ask_whether_to_replace(existing: Subscriber, preferences: Preferences) -> str:
-    """Ask on a terminal what to do with the entries that a subscriber has; without one, add to them."""
+    """Return ``add``, ``replace`` or ``cancel``, as chosen on a terminal; else ``add``."""
     from paperagent.digest.preferences import LISTS
 
     present = [
@@ -164,11 +164,13 @@ def _request_rows(requests: Iterable[tuple[str, Frequency, dt.datetime]]) -> Ite
 def _subscriber_rows(everyone: Iterable[Subscriber]) -> Iterator[Block]:
     for subscriber in everyone:
         state = subscriber.state.ljust(12)
-        yield Block("row", subscriber.email, marker=state, detail=_wishes(subscriber), tight=True, plain=True)
+        yield Block(
+            "row", subscriber.email, marker=state, detail=_describe(subscriber), tight=True, plain=True
+        )
 
 
-def _wishes(subscriber: Subscriber) -> str:
-    """Return what a subscriber gets, on one line."""
+def _describe(subscriber: Subscriber) -> str:
+    """Return a subscriber's frequency and preferences, on one line."""
     preferences = subscriber.preferences
     parts = [
         *preferences.interests,

@@ -24,8 +24,8 @@ from paperagent.cli.session import Session, show_text
 def add_webhook(session: Session, /, kind: Any, url: str, **options: Any) -> None:
     """Post issues to a webhook instead of sending email.
 
-    KIND is the service: slack, mattermost, teams (a workflow for webhook requests), or json for a program of
-    yours, which verifies the signature with the printed key. The webhook is listed by a label, because its
+    KIND is the service: slack, mattermost, teams (a workflow for webhook requests), or json for your own
+    program, which verifies the signature with the printed key. The webhook is listed by a label, because its
     URL is a secret; 'subscribers remove LABEL' removes it.
     """
     from paperagent.factory.digest import digest_service

@@ -92,7 +92,7 @@ def _web_contradictions(settings: Settings) -> list[str]:
     if settings.web_read == "signed-in" and not (settings.web_askers or settings.web_user_header):
         problems.append(f"{PREFIX}WEB_READ: nobody can sign in; set {PREFIX}WEB_ASKERS")
     if settings.web_signup and not settings.can_mail_links:
-        problems.append(f"{PREFIX}WEB_SIGNUP: needs mails with links; {_MAIL_SETTINGS}")
+        problems.append(f"{PREFIX}WEB_SIGNUP: needs emails with links; {_MAIL_SETTINGS}")
     return problems
 
 

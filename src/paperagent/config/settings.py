@@ -319,7 +319,7 @@ class Settings(BaseSettings):
 
     @property
     def can_mail_links(self) -> bool:
-        """Whether mails with links to the web page can be sent."""
+        """Whether emails with links to the web page can be sent."""
         return all((self.smtp_url, self.mail_from, self.public_url, self.secret))
 
     @property

@@ -1,4 +1,4 @@
-"""The digest: a mail with the new papers of a week that match what each subscriber asked for.
+"""The digest: an email with the new papers of a week that match what each subscriber asked for.
 
 `service.DigestService` is the entry point. It keeps the subscribers (`subscribers`, `preferences`) and
 the deliveries (`delivery.ledger`) in one SQLite file, builds the issues of a period with

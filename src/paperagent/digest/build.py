@@ -82,7 +82,7 @@ class IssueBuilder:
             selector: Selects papers of the period.
             writer: Writes about them.
             questions: Answers standing questions.
-            links: Builds the links in subscribers' mails.
+            links: Builds the links in subscribers' emails.
             domain: The domain in Message-IDs.
             theme_dir: A folder of templates that replace the packaged ones.
         """
@@ -110,7 +110,7 @@ class IssueBuilder:
         return self._translate([(issue, language)])[0] if language else issue
 
     def preview(self, preferences: Preferences, subscriber_id: int | None = None) -> Rendered:
-        """Return the issue as a mail to a subscriber, or without personal links.
+        """Return the issue as an email to a subscriber, or without personal links.
 
         Raises:
             PaperAgentError: the issue does not pass its check.

@@ -19,7 +19,7 @@ from paperagent.storage.sqlite import SqliteDatabase
 FILE_NAME = "digest.db"
 LOCK_NAME = "digest.lock"
 OUTBOX_FOLDER = "outbox"
-"""The folder for mails without a mail server, beside the file."""
+"""The folder for emails without a mail server, beside the file."""
 APPLICATION_ID = 0x50414447
 """``PADG``: identifies the file among other SQLite files."""
 

@@ -45,7 +45,7 @@ class ChosenPaper:
 
 @dataclass(frozen=True, slots=True)
 class SentIssue:
-    """A stored issue of one subscriber, and what became of its message."""
+    """A stored issue of one subscriber, and the state of its message."""
 
     period: str
     subject: str
@@ -57,7 +57,7 @@ class SentIssue:
     at: dt.datetime | None = None
     """When the state last changed."""
     reply: str = ""
-    """What the mail server said, if anything."""
+    """The mail server's reply, if any."""
     next_at: dt.datetime | None = None
     """When the next attempt is due."""
 

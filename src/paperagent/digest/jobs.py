@@ -19,7 +19,7 @@ Scheduler = Literal["cron", "systemd", "github"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAILY = "daily"
 LOCK_NAME = "digest-job.lock"
-"""What ``flock`` locks, in the library's folder; the program's own lock is another file."""
+"""The file that ``flock`` locks, in the library's folder; the program has its own lock in another file."""
 _ONE_DAY = dt.timedelta(days=1)
 
 

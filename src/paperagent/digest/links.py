@@ -61,7 +61,7 @@ class SignedTokens:
     def create(self, purpose: Purpose, number: int, *values: str) -> str:
         """Return a token.
 
-        Tokens that do not expire are the same at every call, so that a mail can be rebuilt.
+        Tokens that do not expire are the same at every call, so that an email can be rebuilt.
 
         Args:
             purpose: What the token is good for.
@@ -144,13 +144,13 @@ class LinkBuilder:
     """Builds the links of issues.
 
     Without `public_url` there is no page to link to, and without `tokens` no link can identify its
-    subscriber. Then the only way to unsubscribe is a mail to the sender.
+    subscriber. Then the only way to unsubscribe is an email to the sender.
     """
 
     public_url: str | None = None
     tokens: SignedTokens | None = None
     reply_to: str | None = None
-    """The address for unsubscribe mails."""
+    """The address for unsubscribe emails."""
 
     @property
     def message_key(self) -> bytes:

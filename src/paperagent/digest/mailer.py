@@ -1,4 +1,4 @@
-"""Compose the digest's mails and choose how they leave: through a mail server, or into an outbox."""
+"""Compose the digest's emails and choose how they leave: through a mail server, or into an outbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_SENDER = "Paper digest <digest@paperagent.example>"
 
 @dataclass(frozen=True, slots=True)
 class DkimKey:
-    """Where the key that signs mails is."""
+    """The key file and names with which emails are signed."""
 
     file: Path
     selector: str
@@ -50,7 +50,7 @@ LACKS_UNSUBSCRIBE = (
 
 
 class Mailer:
-    """Composes and sends the mails of one digest. Settings are checked when they are first used."""
+    """Composes and sends the emails of one digest. Settings are checked when they are first used."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class Mailer:
         """Create a mailer.
 
         Args:
-            outbox: The folder for mails if there is no mail server.
+            outbox: The folder for emails if there is no mail server.
             sender: The ``From`` address, with or without a name.
             smtp_url: The mail server, ``smtp[s]://[USER:PASSWORD@]HOST[:PORT]``.
             public_url: The address of the web pages that links lead to.
             secret: Signs the tokens in links.
             contact: The operator's mail or web address.
             theme_dir: A folder of templates that replace the packaged ones.
-            dkim: The key that signs mails; None if the mail server signs.
+            dkim: The key that signs emails; None if the mail server signs.
         """
         self.outbox = outbox
         self._sender = sender
@@ -92,7 +92,7 @@ class Mailer:
 
     @cached_property
     def signer(self) -> DkimSigner | None:
-        """Signs mails with DKIM; None without a key.
+        """Signs emails with DKIM; None without a key.
 
         Raises:
             ConfigError: the key cannot be used.
@@ -105,7 +105,7 @@ class Mailer:
 
     @cached_property
     def links(self) -> LinkBuilder:
-        """Builds the links of mails."""
+        """Builds the links of emails."""
         contact = (self._contact or "").removeprefix("mailto:")
         reply_to = self._sender or (contact if "@" in contact and "://" not in contact else None)
         return LinkBuilder(
@@ -126,7 +126,7 @@ class Mailer:
 
     @property
     def has_server(self) -> bool:
-        """Whether there is a mail server; otherwise, mails are written to the outbox."""
+        """Whether there is a mail server; otherwise, emails are written to the outbox."""
         return self._smtp_url is not None
 
     @property
@@ -145,7 +145,7 @@ class Mailer:
         """Return the sender's bare address.
 
         Args:
-            outbox: The folder that the mails go to instead of the mail server, if any.
+            outbox: The folder that the emails go to instead of the mail server, if any.
 
         Raises:
             ConfigError: a mail server is used and no sender is set, or the key that signs cannot be used.
@@ -170,10 +170,10 @@ class Mailer:
         return SmtpTransport(self._smtp_url, local_hostname=self.domain)
 
     def compose(self, issue: StoredIssue, delivery: PendingDelivery) -> bytes:
-        """Return the mail of a stored issue, with the Message-ID that the ledger assigned.
+        """Return the email of a stored issue, with the Message-ID that the ledger assigned.
 
         Raises:
-            InputError, MailError: the mail cannot be built.
+            InputError, MailError: the email cannot be built.
         """
         links = self.links.links_for(delivery.subscriber_id)
         rendered = Rendered(issue.subject, issue.preheader, issue.html, issue.text)
@@ -196,17 +196,17 @@ class Mailer:
     def send_confirmation(
         self, email: str, at: dt.datetime, *, token: str, frequency: str, returning: bool = False
     ) -> str:
-        """Send the mail that asks a new subscriber to confirm, and return a message with the result.
+        """Send the email that asks a new subscriber to confirm, and return a message with the result.
 
         Args:
             email: The address.
-            at: The date of the mail.
+            at: The date of the email.
             token: Identifies the subscriber, or the request of a visitor of the web page.
             frequency: ``weekly``, ``daily`` or ``monthly``.
             returning: Whether the subscriber had unsubscribed.
 
         Raises:
-            MailError: the mail could not be sent.
+            MailError: the email could not be sent.
         """
         rendered = render_confirmation(
             token=token,
@@ -222,7 +222,7 @@ class Mailer:
         """Send a notice that the address was entered again, and return a message with the result.
 
         Raises:
-            MailError: the mail could not be sent.
+            MailError: the email could not be sent.
         """
         link = self.links.links_for(subscriber.id).preferences
         assert link is not None, "the web page needs a public URL and a secret for this"
@@ -233,7 +233,7 @@ class Mailer:
         """Send the link by which somebody signs in to the web page, and return a message with the result.
 
         Raises:
-            MailError: the mail could not be sent.
+            MailError: the email could not be sent.
         """
         rendered = render_sign_in(link, operator=self.operator, theme_dir=self._theme_dir)
         key = f"sign-in-{secrets.token_hex(4)}"
@@ -256,18 +256,18 @@ class Mailer:
             transport.close()
 
     def send_test(self, email: str, at: dt.datetime) -> str:
-        """Send a test mail that is no issue, and return a message with the result.
+        """Send a test email, which is not an issue, and return a message with the result.
 
         Raises:
             InputError: the address is invalid.
-            MailError: the mail could not be sent.
+            MailError: the email could not be sent.
         """
         email = message.parse_address(email).email
         rendered = render_test(operator=self.operator, theme_dir=self._theme_dir)
         return self._send_notice(rendered, f"test-{secrets.token_hex(4)}", email, at, name="test email")
 
     def _send_notice(self, rendered: Rendered, key: str, email: str, at: dt.datetime, *, name: str) -> str:
-        """Send a mail to one person that is not an issue; ``name`` says in errors which one."""
+        """Send an email to one person that is not an issue; ``name`` says in errors which one."""
         envelope_from = self.envelope_from(None)
         issue_id = f"{key}-{at:%Y%m%d%H%M%S}"
         raw = message.build_message(

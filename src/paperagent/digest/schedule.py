@@ -107,7 +107,7 @@ def last_full_period(frequency: Frequency, today: dt.date) -> Period:
 
 
 def frequency_of(period: Period) -> Frequency | None:
-    """Return how often subscribers get an issue who get this period's; None for any other span of days.
+    """Return the frequency of the subscribers who get issues of this length; None for any other span of days.
 
     Any seven days count as a week, also if they do not begin on a Monday.
     """

@@ -82,7 +82,7 @@ class DigestService:
 
         Args:
             home: The library's folder, which holds the digest's file.
-            mailer: Composes and sends mails.
+            mailer: Composes and sends emails.
             open_store: Opens the library.
             open_builder: Opens what builds the issues of a period.
             inbox: The mailbox of the sender's address, if it can be read.
@@ -112,7 +112,7 @@ class DigestService:
 
     @property
     def mail_reader(self) -> MailReader:
-        """Acts on mails that arrive at the sender's address."""
+        """Acts on emails that arrive at the sender's address."""
         return MailReader(self.subscribers, self.ledger, self.mailer.tokens, clock=utc_now)
 
     @contextmanager
@@ -167,7 +167,7 @@ class DigestService:
         """Send a new subscriber the confirmation mail, and return a message with the result.
 
         Raises:
-            MailError: the mail could not be sent; the subscriber stays pending.
+            MailError: the email could not be sent; the subscriber stays pending.
         """
         if self.mailer.tokens is None:
             return (

@@ -107,10 +107,10 @@ class Subscribers:
 
         Args:
             email: The address.
-            preferences: What the subscriber wants to read, in addition to what they have.
+            preferences: What the subscriber wants to read, in addition to the present entries.
             frequency: How often.
-            replace_lists: Whether each list in ``preferences`` with entries replaces the present one instead.
-            without: Entries to remove before, whatever list they are in.
+            replace_lists: Whether each non-empty list in ``preferences`` replaces the present one instead.
+            without: Entries to remove first, whatever list they are in.
             confirmed: Whether the subscriber has agreed already.
             resubscribe: Whether to accept an address that unsubscribed, because the subscriber asked for it.
             webhook: Where to post, for a webhook.

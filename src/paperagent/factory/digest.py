@@ -101,10 +101,8 @@ def digest_service(settings: Settings) -> DigestService:
     )
 
 
-def subscribers_of_other_days(settings: Settings) -> int:
-    """Return the number of confirmed subscribers to issues of days or months; creates no file.
-
-    These end on any day of the week.
+def count_non_weekly_subscribers(settings: Settings) -> int:
+    """Return the number of confirmed subscribers to daily or monthly issues; creates no file.
 
     Raises:
         StoreError: the digest's file cannot be used.
@@ -118,7 +116,7 @@ def subscribers_of_other_days(settings: Settings) -> int:
 
 
 def mail_problems(settings: Settings) -> list[str]:
-    """Return what is wrong with the digest's mails, each with its fix."""
+    """Return what is wrong with the digest's emails, each with its fix."""
     from paperagent.digest.delivery.page_check import page_problem
 
     mailer = _mailer(settings, settings.home)

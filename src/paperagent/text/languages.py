@@ -27,9 +27,7 @@ class Language:
     is_rtl: bool
     """Whether it is written from right to left."""
     decimal: str
-    """The mark before decimals."""
-    group: str
-    """The mark between thousands."""
+    """The mark before decimals, ``.`` or ``,``."""
 
     @property
     def is_english(self) -> bool:
@@ -66,5 +64,4 @@ def language(tag: str) -> Language:
         locale.get_display_name("en") or text,
         locale.text_direction == "rtl",
         str(symbols.get("decimal", ".")),
-        str(symbols.get("group", ",")),
     )

@@ -4,7 +4,7 @@ Such text may hold terminal escapes, bidirectional overrides, invisible characte
 one function for each destination:
 
 * the library: `clean_text` and `clean_and_truncate`, which remove such characters and record that they did;
-* one line of plain text, such as a prompt or a mail: `strip_controls` and `join_lines`;
+* one line of plain text, such as a prompt or an email: `strip_controls` and `join_lines`;
 * a terminal: `safe_terminal`; Markdown: `safe_markdown` (`safe_note` for Obsidian); JSON: `safe_json`;
 * a link: `safe_url`.
 

@@ -1,6 +1,6 @@
-"""Sign mails with DKIM (RFC 6376), for mail servers that do not sign themselves.
+"""Sign emails with DKIM (RFC 6376), for mail servers that do not sign themselves.
 
-A signature is the same at every call: RSA is deterministic, and its time is the date of the mail. So a
+A signature is the same at every call: RSA is deterministic, and its time is the date of the email. So a
 message that is sent again has the same bytes.
 """
 

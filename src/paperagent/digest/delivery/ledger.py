@@ -189,7 +189,7 @@ class Ledger:
             key: A subscriber's address key (`MailAddress.key`), to return only that subscriber's.
             written: Whether to include messages that were only written to the outbox.
             unknown: Whether to include messages that may have arrived already.
-            webhooks: Whether to return only messages to webhooks, or only mails; None for both.
+            webhooks: Whether to return only messages to webhooks, or only emails; None for both.
         """
         states = "d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.next_at, '') <= :at)"
         if written:
@@ -316,7 +316,7 @@ class Ledger:
             dry_run: Whether to change nothing.
 
         Returns:
-            What came of it, and the subscriber's address; None if no such message was sent to one of the
+            The outcome, and the subscriber's address; None if no such message was sent to one of the
             addresses.
         """
         with self._db.writing() as db:

@@ -175,7 +175,7 @@ def build_message(
     smtputf8: bool = False,
     is_list: bool = True,
 ) -> bytes:
-    """Return the mail with CRLF line ends; the same arguments give the same bytes.
+    """Return the email with CRLF line ends; the same arguments give the same bytes.
 
     Args:
         rendered: The subject and bodies.

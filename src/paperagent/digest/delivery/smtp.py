@@ -1,4 +1,4 @@
-"""Send mails by SMTP one step at a time, so that it is always known where a failure happened.
+"""Send emails by SMTP one step at a time, so that it is always known where a failure happened.
 
 TLS is required unless the server is on this machine, and no password is sent without TLS.
 """

@@ -15,8 +15,8 @@ from paperagent.errors import MailError, visible
 Step = Literal["sender", "recipient", "data", "message"]
 """MAIL, RCPT, DATA, and the message itself."""
 AcceptedState = Literal["sent", "written", "exported"]
-"""What has become of a message that a transport accepted: sent to a mail server; written to the outbox, until
-there is a mail server; or written to a folder for somebody who sends it another way.
+"""The state of a message that a transport accepted: sent to a mail server; written to the outbox, until
+there is a mail server; or written to a folder for an operator who sends it another way.
 """
 
 

@@ -1,5 +1,5 @@
-"""Render issues as mails and as web pages.
+"""Render issues as emails and as web pages.
 
 `renderer` fills the templates in ``templates/``, `view` prepares the values that they may use,
-`formatting` cleans untrusted text, and `archive` turns mails into static pages with an Atom feed.
+`formatting` cleans untrusted text, and `archive` turns emails into static pages with an Atom feed.
 """

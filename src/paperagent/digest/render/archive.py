@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paperagent.digest.delivery.stored_issues import StoredIssue
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""Allows no scripts and loads nothing; inline styles are allowed, because mails need them."""
+"""Allows no scripts and loads nothing; inline styles are allowed, because emails need them."""
 FEED_SIZE = 20
 """Number of issues in the feed, newest first; the index lists all."""
 _HEAD = re.compile(r"<head(?:\s[^>]*)?>", re.IGNORECASE)
@@ -87,7 +87,7 @@ def archive_entries(issues: Sequence[StoredIssue], *, base: str = "") -> list[Ar
 
 
 def archive_page(html: str) -> str:
-    """Return a mail's HTML as a page with a content security policy and a link to the index."""
+    """Return an email's HTML as a page with a content security policy and a link to the index."""
     head = _HEAD.search(html)
     end = html.lower().rfind("</body>")
     if head is None or end < head.end():

@@ -1,4 +1,4 @@
-"""Format untrusted text for mails: readable, on one line, of bounded length, without hidden characters."""
+"""Format untrusted text for emails: readable, on one line, of bounded length, without hidden characters."""
 
 from __future__ import annotations
 

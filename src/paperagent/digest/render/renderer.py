@@ -31,7 +31,7 @@ TEXT_WIDTH = 72
 WARN_BYTES, MAX_BYTES = 80_000, 95_000
 """Size of the HTML; Gmail clips messages at about 102,000 bytes."""
 _MAX_DROPPED_PAPERS = 30
-"""Maximum number of papers left out of a mail because of its size."""
+"""Maximum number of papers left out of an email because of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Rendered:
 def render_issue(
     issue: Issue, *, links: SubscriberLinks | None = None, theme_dir: Path | None = None
 ) -> Rendered:
-    """Return an issue as a mail.
+    """Return an issue as an email.
 
     Above 80 KB of HTML, the titles under "Also noticed" and the quotes in the list of sources are
     shortened, then the last papers are left out.
@@ -82,7 +82,7 @@ def render_issue(
 
 
 def with_unsubscribe(rendered: Rendered, links: SubscriberLinks) -> Rendered:
-    """Return a mail whose text and HTML each contain a way to unsubscribe, as far as there is one.
+    """Return an email whose text and HTML each contain a way to unsubscribe, as far as there is one.
 
     A custom template may leave it out, and the settings may have changed since the issue was built.
     """
@@ -149,7 +149,7 @@ def render_confirmation(
     operator: str = "",
     theme_dir: Path | None = None,
 ) -> Rendered:
-    """Return the mail that asks a new subscriber to confirm.
+    """Return the email that asks a new subscriber to confirm.
 
     It contains nothing that was entered with the address, because anybody can enter an address.
 
@@ -177,7 +177,7 @@ def render_confirmation(
 
 
 def render_already_subscribed(link: str, *, operator: str = "", theme_dir: Path | None = None) -> Rendered:
-    """Return the mail to a subscriber whose address was entered again.
+    """Return the email to a subscriber whose address was entered again.
 
     Args:
         link: The link to the subscriber's preferences.
@@ -190,7 +190,7 @@ def render_already_subscribed(link: str, *, operator: str = "", theme_dir: Path 
 
 
 def render_sign_in(link: str, *, operator: str = "", theme_dir: Path | None = None) -> Rendered:
-    """Return the mail by which somebody signs in to the web page.
+    """Return the email by which somebody signs in to the web page.
 
     Args:
         link: The link that signs in.
@@ -202,8 +202,8 @@ def render_sign_in(link: str, *, operator: str = "", theme_dir: Path | None = No
 
 
 def render_test(*, operator: str = "", theme_dir: Path | None = None) -> Rendered:
-    """Return the mail by which an operator tests the mail server."""
-    return _render_notice("test", "Test of the paper digest", "Mails arrive.", theme_dir, operator)
+    """Return the email by which an operator tests the mail server."""
+    return _render_notice("test", "Test of the paper digest", "The mail server works.", theme_dir, operator)
 
 
 def _render_notice(

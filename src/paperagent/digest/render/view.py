@@ -127,7 +127,7 @@ class IssueView:
     notes: tuple[str, ...]
     links: SubscriberLinks
     footer: str
-    """Why the subscriber got this mail."""
+    """Why the subscriber got this email."""
     translation: TranslationView | None = None
     """How the translations are shown; None if there are none."""
 

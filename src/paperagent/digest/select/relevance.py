@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from paperagent.types import Matrix, QueryEmbedder, Vector
 
 MIN_RELEVANCE, MIN_NOTICED = 0.9, 0.0
-"""The least log-odds of relevance, after feedback, with which a paper is selected for an interest, and with
-which its title is listed.
+"""The least log-odds of relevance, after feedback, at which a paper is selected for an interest, and at which
+only its title is listed.
 
 Of the papers that score .9 or more for an interest that the weights were not fitted on, 85 % are wanted.
 """

@@ -1,8 +1,9 @@
 """Compare papers with papers that a subscriber named or rated.
 
-The plain cosine of two embeddings says first of all that both are on the field that most papers of a period
-are on. In a space in which the papers of the period vary equally in all directions, it says what the two
-have in common beside that (whitening, as in Hariharan et al. 2012, "Discriminative decorrelation").
+The plain cosine of two embeddings is high for any two papers of the field that most papers of a period belong
+to. In a space in which the papers of the period vary equally in all directions, it is high only for papers
+that have more than the field in common (whitening, as in Hariharan et al. 2012, "Discriminative
+decorrelation").
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 MIN_BACKGROUND = 200
 """The least number of papers whose variation is typical."""
 _SHRINKAGE = 3.0
-"""What is added to each variance, in mean variances. Anything from 1 to 10 finds as many wanted papers."""
+"""Added to each variance, in mean variances. Anything from 1 to 10 finds as many wanted papers."""
 _NEAREST = 3
 """The nearest papers of a group, whose mean similarity counts: each topic in it keeps its neighbors."""
 _HIGHEST, _MIN_UNIT, _MAX_UNIT, _PAIRED = 0.99, 0.02, 0.25, 500
@@ -80,8 +81,8 @@ class SimilarPapers:
 class SimilaritySpace:
     """Projects vectors so that a cosine is high only if two papers have something special in common.
 
-    Two papers of a week of arXiv have .00 in the median and .21 in the highest percent of the pairs. A paper
-    and its nearest one have .37 in the median. Other embeddings have other cosines, so similarities are
+    For pairs of papers of a week of arXiv, the median is .00, and the highest percent begins at .21. For a
+    paper and its nearest one, the median is .37. Other embeddings have other cosines, so similarities are
     expressed in units of the highest percent.
     """
 

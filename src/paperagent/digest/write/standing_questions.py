@@ -67,7 +67,7 @@ class StandingQuestions:
         llm: DigestLLM | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
-        """Create it.
+        """Create the answerer.
 
         Args:
             index: The papers of the period.

@@ -161,7 +161,7 @@ class Translator:
 
 
 def without_translation(issue: Issue, language: Language) -> Issue:
-    """Return an issue that nothing can translate, with a note that says so."""
+    """Return an issue with a note that it is not translated, because there is no model."""
     note = f"The sentences are not translated into {language.name}: translations need a model."
     return replace(issue, notes=(*issue.notes, note))
 

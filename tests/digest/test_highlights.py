@@ -65,6 +65,9 @@ def test_a_headline_is_another_sentence_that_stands_for_itself() -> None:
         "It works well on all four domains that we study.",
         "Such filters are shown to be fast on four domains.",
         CODE,
+        "We release trained checkpoints, inference code and audio for each of the domains.",
+        "For reproducibility and extensibility, we release the filters along with the prompts.",
+        "Every experiment replicates on a second domain with nothing tuned again.",
         "We find that the promising results of filters have implications for research.",
         f"We find that filters help with {', '.join(['long prompts'] * 30)}.",
     ],
@@ -74,6 +77,23 @@ def test_no_headline_is_better_than_a_bad_one(other: str) -> None:
     found = highlights(paper(OFFER, other))
     assert found is not None
     assert found.headline([found.offer]) is None
+
+
+def test_background_is_not_what_was_made() -> None:
+    """What comes before the authors' own work tells of others, even with gains and numbers."""
+    others = "Filters reduce the cost of prompts by 40% and are used in three million products."
+    found = highlights(paper(others, "We study how domains differ in their prompts.", RESULT))
+    assert found is not None
+    assert [s.text for s in found.headlines] == ["We study how domains differ in their prompts.", RESULT]
+    assert found.new.text == RESULT
+
+
+def test_a_resource_is_more_than_its_announcement() -> None:
+    """A release with its content is a contribution."""
+    made = "We release 1,400 prompts of filters in two variants, sequential and compositional."
+    found = highlights(paper(BACKGROUND, made, CODE))
+    assert found is not None
+    assert found.new.text == made
 
 
 def test_a_sentence_without_its_lead_in_is_what_is_new() -> None:

@@ -59,6 +59,16 @@ _CODE_LINK = pattern(
         (?:codes?|codebase|resources|components|checkpoints?|model\ weights|implementations?)\b
     |\bto\ (?:encourage|facilitate|support|foster|promote|spur|enable|stimulate)\ (?:further|future)\ \w+"""
 )
+_KINDS_OF_FILES = r"""(?:all|our|the|both|source|full|complete|associated|corresponding|related|necessary
+    |trained|pre-?trained|fine-?tuned|training|inference|evaluation|model|data|analysis|and)"""
+_ASIDE = pattern(
+    rf"""\bwe\ (?:\w{{1,20}}\ )?(?:release|open-?source|publish|share|provide)\ (?:{_KINDS_OF_FILES}\ )*
+        (?:codes?|codebase|checkpoints?|weights|scripts?|artifacts?|logs|materials?|resources)\b
+    |\b(?:for\ |to\ (?:\w{{1,20}}\ ){{1,3}}?)(?:\w{{1,20}}\ (?:and|or)\ )?(?:reproducib|replicab)\w{{1,6}}\b
+    |\A\W*(?:all|every|each|our|the|these)\ (?:\w{{1,20}}\ ){{0,3}}?
+        (?:experiments?|runs?|results?|findings?|measurements?|numbers?|analys[ei]s|effects?|patterns?)\b
+        [^.;:,]{{0,30}}?\b(?:replicat|reproduc|repeated|averaged\ over|pre-?registered)"""
+)
 _OUTLOOK = pattern(
     r"""\A\W*(?:(?:finally|overall|lastly|in\ (?:conclusion|summary)|to\ conclude|more\ broadly),?\ )?(?:
     we\ (?:also\ )?(?:hope|believe|envision|expect|anticipate|invite|encourage|thank|acknowledge
@@ -86,6 +96,11 @@ _PARENTHESES = re.compile(r"\([^()]{0,300}\)")
 def announces_release(sentence: str) -> bool:
     """Return whether a sentence announces code, data or models; a link in parentheses does not count."""
     return _CODE_LINK.search(_PARENTHESES.sub(_without_link, sentence)) is not None
+
+
+def is_aside(sentence: str) -> bool:
+    """Return whether a sentence announces files, or says how results were repeated, not what they are."""
+    return announces_release(sentence) or _ASIDE.search(sentence) is not None
 
 
 def is_outlook(sentence: str) -> bool:

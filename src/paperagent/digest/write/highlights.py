@@ -1,7 +1,7 @@
 """Find the sentences of an abstract that state the problem, what is new, and the result. Uses no model.
 
 Each sentence is scored for each role by features of its text (authors acting, results, numbers,
-background, code links) and its position. The weights of `new` were fitted as a conditional logit on 89
+background, asides) and its position. The weights of `new` were fitted as a conditional logit on 89
 labeled abstracts; `eval/highlights.py` measures the agreement with human choices on these and
 on 38 others. A sentence that stands alone does not open with a reference to an earlier one
 (`discourse`), unless no sentence of the abstract is better.
@@ -10,7 +10,7 @@ on 38 others. A sentence that stands alone does not open with a reference to an 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paperagent.text import cues
 from paperagent.text.discourse import refers_back, standalone
@@ -51,6 +51,10 @@ _DETAIL = cues.pattern(
     |to\ (?:evaluate|demonstrate|judge|support|ensure|train|enable|further|investigate|assess))\b
     |\bconsists?\ of\b|\b(?:key|main|core|novel)\ (?:components?|modules?|parts?|stages?)\b"""
 )
+_OWN = cues.pattern(
+    r"""\b(?:we|our|ours|this\ (?:\w{1,20}\ )?(?:paper|work|study|article|research|report|survey)
+    |the\ authors?|the\ (?:present\ )?study|(?:is|are)\ (?:introduced|proposed|presented|described))\b"""
+)
 _CUT_OFF = cues.pattern(r"(?:[:,;]|\b(?:follows|following))\s*\W?\Z")
 _FEW_WORDS, _MANY_WORDS, _MAX_NAME_WORDS = 8, 45, 3
 _FIRST_HALF = 0.5
@@ -73,7 +77,8 @@ class Highlights:
     """The sentences that can be read alone, best first, without lead-ins that refer to an earlier sentence.
     If there are none, all sentences."""
     headlines: tuple[Sentence, ...]
-    """Those of them that say in at most 45 words what was made or found, without announcing or praising."""
+    """Those of them that say in at most 45 words what was made or found, without announcing or praising, and
+    not what was known before."""
     others: tuple[Sentence, ...] = ()
     """The sentences that are none of the above, most informative first."""
 
@@ -102,13 +107,15 @@ class _Features:
     presents: float
     finds: float
     acts: float
+    own: float
+    """About the authors' own work."""
     better: float
     number: float
     measure: float
     background: float
     problem: float
     dependent: float
-    code_link: float
+    aside: float
     vague: float
     short: float
     long: float
@@ -120,15 +127,17 @@ class _Features:
     title: float
     position: float
     first: float
+    context: float
+    """Before the first sentence about the authors' own work."""
 
 
 _Weights = dict[str, float]
 
 _NEW: _Weights = {
     "presents": 1.8, "finds": 1.9, "acts": 2.1, "better": 0.3, "number": 1.0, "measure": 2.6, "gain": 2.7,
-    "background": 0.0, "problem": -0.4, "dependent": -0.3, "code_link": -3.0, "vague": -1.2, "short": -1.0,
+    "background": 0.0, "problem": -0.4, "dependent": -0.3, "aside": -3.0, "vague": -1.2, "short": -1.0,
     "long": -0.3, "cut_off": -2.0, "continues": -1.0, "detail": -0.9, "name": 0.9, "title": 2.2,
-    "position": -0.7, "first": -0.6,
+    "position": -0.7, "first": -0.6, "context": -1.0,
 }  # fmt: skip
 _OFFER: _Weights = {
     **_NEW, "presents": 4.0, "finds": -1.5, "acts": 2.0, "measure": 0.0, "number": 0.0, "better": 0.0,
@@ -140,7 +149,7 @@ _RESULT: _Weights = {
 }  # fmt: skip
 _PROBLEM_WEIGHTS: _Weights = {
     "presents": -3.0, "finds": -1.5, "acts": -1.5, "problem": 1.6, "background": 0.5, "measure": -0.5,
-    "continues": -1.0, "detail": -1.0, "dependent": -0.3, "code_link": -2.0, "short": -0.5, "long": -0.4,
+    "continues": -1.0, "detail": -1.0, "dependent": -0.3, "aside": -2.0, "short": -0.5, "long": -0.4,
     "cut_off": -1.0, "position": -1.5, "title": 0.4,
 }  # fmt: skip
 
@@ -179,9 +188,10 @@ def _is_headline(sentence: Sentence, features: _Features, *, is_offer: bool) -> 
     improves = features.better and not features.problem
     tells_of_work = is_offer or features.acts or features.finds or features.name or improves
     return bool(tells_of_work) and not (
-        features.vague
+        features.context
+        or features.vague
         or features.cut_off
-        or features.code_link
+        or features.aside
         or features.short
         or len(sentence.text.split()) > _MANY_WORDS
         or refers_back(sentence.text)
@@ -200,7 +210,7 @@ def _states_problem(features: _Features) -> bool:
 
 def _states_result(features: _Features) -> bool:
     improves = bool(features.better) and not features.vague
-    return not features.code_link and bool(features.finds or features.gain or improves)
+    return not features.aside and bool(features.finds or features.gain or improves)
 
 
 def _best_of_pairs(pairs: Sequence[tuple[Sentence, _Features]], weights: _Weights) -> Sentence | None:
@@ -226,10 +236,13 @@ def _features(title: str, sentences: Sequence[Sentence]) -> list[_Features]:
     last = max(sentences[-1].index, 1)
     name = title.partition(":")[0].strip() if ":" in title else ""
     name = name if len(name.split()) <= _MAX_NAME_WORDS else ""
-    return [
+    features = [
         _sentence_features(s, title_terms, name, position=s.index / last, count=len(sentences))
         for s in sentences
     ]
+    own = [i for i, f in enumerate(features) if f.own]
+    before = own[0] if own else 0
+    return [replace(f, context=float(i < before)) for i, f in enumerate(features)]
 
 
 def _sentence_features(
@@ -242,13 +255,14 @@ def _sentence_features(
         presents=float(bool(cues.PRESENTS.search(text))),
         finds=float(bool(cues.FINDS.search(text))),
         acts=float(bool(cues.ACTS.search(text))),
+        own=float(any(p.search(text) for p in (_OWN, cues.ACTS, cues.FINDS)) or bool(name and name in text)),
         better=float(bool(_BETTER.search(text))),
         number=float(bool(_NUMBER.search(text))),
         measure=float(bool(_MEASURE.search(text))),
         background=float(min(len(cues.BACKGROUND.findall(text)), 2)),
         problem=float(bool(cues.PROBLEM.search(text))),
         dependent=float(bool(_DEPENDENT.search(text))),
-        code_link=float(cues.announces_release(text)),
+        aside=float(cues.is_aside(text)),
         vague=float(bool(_VAGUE.search(text))),
         short=float(words < _FEW_WORDS),
         long=max(0.0, (words - _MANY_WORDS) / 20),
@@ -260,4 +274,5 @@ def _sentence_features(
         title=len(title_terms & terms) / max(len(title_terms), 1),
         position=position,
         first=float(sentence.index == 0 and count > 2),
+        context=0.0,
     )

@@ -169,7 +169,19 @@ def test_a_quiet_week_is_a_short_issue(shape: str) -> None:
     ends = {"empty": "No new papers — 22–28 June", "one": " · 1 — 22–28 June", "short": " · 3 — 22–28 June"}
     assert shown.subject.endswith(ends[shape])
     assert 40 <= len(shown.preheader) <= 90
-    assert f"{len(quiet.papers)} picked from 3 · " in shown.text
+    assert f"{len(quiet.papers) or 'No paper'} picked from 3\n" in shown.text  # within a minute
+    heading = ("New" if quiet.papers else "No new") + " papers, 22–28 June 2026"
+    assert heading in shown.text
+    assert heading in Page(shown.html).text
+
+
+def test_an_answer_names_the_paper_of_each_sentence() -> None:
+    """Its linked title stands over the quote, in both parts."""
+    shown = render_issue(issues.issue())
+    answer = ["any method reduce hallucination without", "Abstaining Readers", "91.3%", "[3]", "watermarking"]
+    plain, page = " ".join(shown.text.split()), Page(shown.html).text
+    assert in_order(plain.split("YOUR STANDING")[1], answer)
+    assert in_order(page.split("Your standing")[1], answer)
 
 
 def test_both_parts_lead_to_the_same_places() -> None:
@@ -306,6 +318,7 @@ def test_titles_without_a_link_of_their_own_lead_to_our_page(url: str | None) ->
     issue = replace(
         whole,
         overview=(),
+        standing=(),
         themes=(Theme("A theme", (replace(base, paper=papers[0]),)),),
         also=(papers[1],),
         updates=(papers[2],),

@@ -35,7 +35,7 @@ class ClaimView:
     text: str
     cites: tuple[int, ...]
     title: str = ""
-    """The title of the cited paper, if a sentence of the overview is quoted from it."""
+    """The title of the cited paper, if a sentence of the overview or an answer is quoted from it."""
     url: str | None = None
     """The link of the title."""
     remark: str = ""
@@ -73,6 +73,7 @@ class PaperView:
     day: str
     lines: tuple[ClaimView, ...] = ()
     why: str = ""
+    """Why the paper is in the issue; empty if the heading above it says so."""
     feedback: tuple[tuple[str, str], ...] = ()
     """The label and address of each link."""
     note: str = ""
@@ -107,6 +108,8 @@ class IssueView:
 
     subject: str
     preheader: str
+    heading: str
+    """``New papers, 15–21 June 2026``."""
     name: str
     days: str
     screened: str
@@ -153,22 +156,24 @@ def issue_view(
         max_quote: Maximum characters of a quote in the list of sources.
     """
     papers = {p.paper_id: p for p in (*issue.papers, *issue.also, *issue.updates)}
+    since, until = issue.period.since, issue.period.until
     return IssueView(
         subject=subject(issue),
         preheader=preheader(issue),
+        heading=f"{'New' if issue.papers else 'No new'} papers, {formatting.format_days(since, until)}",
         name=formatting.clean_text(issue.period.name, 40),
-        days=formatting.format_days(issue.period.since, issue.period.until),
+        days=formatting.format_days(since, until),
         screened=screened(issue),
         nothing_on=nothing_on(issue),
         kind="" if issue.mode == "extractive" else f"written by {_model(issue)}",
         label=label(issue),
-        overview=tuple(_overview_views(issue, papers, links)),
+        overview=tuple(_titled_views(issue.overview, issue, papers, links)),
         themes=tuple(
             SectionView(_title(theme.name), tuple(_item_view(i, theme, issue, links) for i in theme.items))
             for theme in issue.themes
             if theme.items
         ),
-        standing=tuple(_standing_view(answer, issue) for answer in issue.standing),
+        standing=tuple(_standing_view(answer, issue, papers, links) for answer in issue.standing),
         also=tuple(_paper_view(paper, links) for paper in issue.also[:max_also]),
         more=len(issue.also) - len(issue.also[:max_also]),
         updates=tuple(_update_view(paper, links) for paper in issue.updates),
@@ -230,9 +235,10 @@ def preheader(issue: Issue) -> str:
 
 
 def screened(issue: Issue) -> str:
-    """Return ``12 picked from 1,704 · 4 min read``."""
+    """Return ``12 picked from 1,704 · 4 min read``, without the minutes if there is only one."""
     count, total = len(issue.papers), max(issue.screened, len(issue.papers))
-    return f"{count:,} picked from {total:,} · {issue.minutes} min read"
+    text = f"{f'{count:,}' if count else 'No paper'} picked from {total:,}"
+    return f"{text} · {issue.minutes} min read" if issue.minutes > 1 else text
 
 
 def nothing_on(issue: Issue) -> str:
@@ -277,10 +283,12 @@ def _claim_views(claims: Iterable[Claim], issue: Issue) -> tuple[ClaimView, ...]
     return tuple(_claim_view(claim, sentences_under(claim, by_number), issue) for claim in claims)
 
 
-def _overview_views(issue: Issue, papers: Mapping[str, Paper], links: SubscriberLinks) -> Iterator[ClaimView]:
-    """Yield the sentences of the overview; a quoted one with its paper's title, which its words rely on."""
+def _titled_views(
+    claims: Sequence[Claim], issue: Issue, papers: Mapping[str, Paper], links: SubscriberLinks
+) -> Iterator[ClaimView]:
+    """Yield sentences far from their papers; a quoted one with its paper's title, which its words rely on."""
     by_number = {c.n: c for c in issue.citations}
-    for claim, view in zip(issue.overview, _claim_views(issue.overview, issue), strict=True):
+    for claim, view in zip(claims, _claim_views(claims, issue), strict=True):
         if claim.support != "quoted":
             yield view
             continue
@@ -366,8 +374,10 @@ def _feedback_links(paper: Paper, links: SubscriberLinks) -> Iterator[tuple[str,
             yield text, links.feedback(paper.paper_id, kind)
 
 
-def _standing_view(answer: StandingAnswer, issue: Issue) -> SectionView:
-    lines = _claim_views(answer.claims, issue)
+def _standing_view(
+    answer: StandingAnswer, issue: Issue, papers: Mapping[str, Paper], links: SubscriberLinks
+) -> SectionView:
+    lines = tuple(_titled_views(answer.claims, issue, papers, links))
     return SectionView(
         _title(answer.question), lines=lines, note="" if lines else "Nothing new in this issue."
     )

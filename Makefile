@@ -5,7 +5,7 @@
 #   make test-fast          a selection without browsers, mail servers and large data
 #   make check              lint, format, spelling, types
 #   make api                write docs/api.md from the docstrings
-#   make screenshots        the pictures of the web page in docs/images/web
+#   make screenshots        the pictures of the web page and of a digest in docs/images
 #   make bench              speed and memory, each against its limit
 #   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
 #   make local-llm [MODEL=1.5b|0.5b|135m] [PORT=8090]   fetch a small real model, and serve it on this machine
@@ -88,7 +88,7 @@ api: setup-dev
 	$(BIN)/python docs/generate_api.py
 
 screenshots: setup-dev
-	WRITE_SCREENSHOTS=1 $(BIN)/python -m pytest tests/web/test_screenshots.py
+	WRITE_SCREENSHOTS=1 $(BIN)/python -m pytest tests/web/test_screenshots.py tests/digest/test_pictures.py
 
 bench: setup-dev
 	$(BIN)/python bench/run.py --shared $(SHARED)

@@ -115,6 +115,18 @@ def test_encoded_subjects(harness: DeliveryHarness, subject: str) -> None:
     assert reader(harness).read(mail) == ("unsubscribed", A)
 
 
+@pytest.mark.parametrize("word", ["=?utf-8?b?a?=", "=?utf\udcc3-8?q?a?=", "=?none?q?a?=", "=?idna?q?a..b?="])
+def test_headers_that_cannot_be_decoded(harness: DeliveryHarness, tmp_path: Path, word: str) -> None:
+    """Anybody can write one; the mails after it are read all the same."""
+    harness.plan(A)
+    bad = f"From x\nFrom: {word} <x@y.example>\nSubject: {word}\nDate: {word}\n\nhi\n\n"
+    path = tmp_path / "box"
+    path.write_text(f"{bad}From x\nFrom: {A}\nSubject: unsubscribe\n\nhi\n", errors="surrogateescape")
+    report = read_unsubscribes(path, reader(harness))
+    assert report.changes == [("unsubscribed", A)]
+    assert [where for where, _ in report.problems] == ["mail 1"]
+
+
 @pytest.mark.parametrize(
     "subject",
     ["Re: 8 papers: Retrieval — 2026-W26", "how to unsubscribe", "unsubscribe me, please", "Re:" * 200, ""],

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parseaddr
@@ -280,6 +281,6 @@ def _sender(mail: Message) -> str:
 def _decode_header(header: object) -> str:
     try:
         text = str(make_header(decode_header(str(header or ""))))
-    except (ValueError, LookupError, UnicodeError):
+    except (MessageError, ValueError, LookupError):  # anybody can write a header
         return ""
     return " ".join(text.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from mail_helpers import DeliveryHarness
 
 from paperagent.digest.preferences import Preferences
-from paperagent.digest.subscriber_files import ImportOptions, ImportReport, read_csv
+from paperagent.digest.subscriber_files import ImportOptions, ImportReport, read_csv, write_csv
 from paperagent.errors import FeedError, InputError
 
 Import = Callable[..., ImportReport]
@@ -148,3 +149,23 @@ def test_a_binary_file_is_refused(read: Import) -> None:
     """A spreadsheet that was not exported as CSV, for example."""
     with pytest.raises(FeedError, match="save it as UTF-8"):
         read(b"PK\x03\x04\0\0email\0\n")
+
+
+def test_a_device_has_no_end(harness: DeliveryHarness) -> None:
+    """Its size is given as 0; no more is read than a file may have."""
+    with pytest.raises(FeedError, match="larger than"):
+        read_csv(Path("/dev/zero"), harness.subscribers)
+
+
+def test_semicolons_in_entries(harness: DeliveryHarness, read: Import) -> None:
+    """An entry stays one entry; no cell is a formula, in spreadsheets that split cells at ``;`` either."""
+    interests = ("is it fast; or slow?", "a;=1+1", "=2+2", "-3")
+    harness.subscribers.add("ana@test.example", Preferences(interests), confirmed=True)
+    text = write_csv(harness.subscribers.all())
+    for delimiter in ",;":
+        cells = [cell for row in csv.reader(text.splitlines(), delimiter=delimiter) for cell in row]
+        assert not any(cell.strip().startswith(("=", "-")) for cell in cells)
+    harness.subscribers.remove("ana@test.example")
+    assert read(text).added == 1
+    known = harness.subscribers.find("ana@test.example").preferences.interests
+    assert known == ("is it fast, or slow?", "a,=1+1", "=2+2", "-3")

@@ -122,13 +122,14 @@ def _csv_rows(path: Path) -> csv.DictReader[str]:
 def _read_text(path: Path) -> str:
     """Return a file's text: UTF-8 or UTF-16 with a byte order mark, UTF-8, or else Windows-1252."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FeedError(f"{display_path(path)}: larger than {MAX_BYTES:,} bytes; split it")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # a device has no size
     except OSError as error:
         raise FeedError(
             f"{display_path(path)}: {error.strerror or 'cannot be read'}; name a CSV file"
         ) from error
+    if len(content) > MAX_BYTES:
+        raise FeedError(f"{display_path(path)}: larger than {MAX_BYTES:,} bytes; split it")
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):
         try:
@@ -215,7 +216,16 @@ def _attributes(cell: str) -> dict[str, list[str]]:
 
 
 def _split_cell(cell: str) -> list[str]:
-    return [part for part in cell.split(_SEPARATOR) if part.strip()]
+    return [_unquote_formula(part) for part in cell.split(_SEPARATOR) if part.strip()]
+
+
+def _join_cell(entries: Iterable[str]) -> str:
+    """Undo `_split_cell`.
+
+    Spreadsheets with ``;`` between cells split here too, so each entry is quoted. A semicolon in an entry
+    becomes a comma, so that it is still one entry when the file is read.
+    """
+    return f"{_SEPARATOR} ".join(_quote_formula(entry.replace(_SEPARATOR, ",")) for entry in entries)
 
 
 def _unquote_formula(cell: str) -> str:
@@ -233,9 +243,8 @@ def write_csv(subscribers: Iterable[Subscriber]) -> str:
         preferences = subscriber.preferences
         ids = [example.paper_id for example in preferences.examples]
         lists = [*(getattr(preferences, name) for name in LISTS), ids]
-        cells = [subscriber.email, *(f"{_SEPARATOR} ".join(values) for values in lists)]
         settings = (subscriber.frequency, preferences.max_items or "", preferences.language)
-        table.writerow([*map(_quote_formula, cells), *settings])
+        table.writerow([_quote_formula(subscriber.email), *map(_join_cell, lists), *settings])
     return out.getvalue()
 
 

@@ -299,6 +299,9 @@ def test_services_get_no_signature(desk: Desk) -> None:
         (Hook(fate="close"), "unknown"),
         (Hook(fate="slow"), "unknown"),
         (Hook(200, body=b"x" * 5_000_000), "sent"),
+        (Hook(200, {"Content-Length": "100"}), "sent"),  # what it decided is known without all of the body
+        (Hook(200, {"Content-Encoding": "gzip"}), "sent"),
+        (Hook(403, {"Content-Length": "100"}), "failed"),
     ],
 )
 def test_what_a_server_may_do(desk: Desk, hook: Hook, state: str) -> None:
@@ -422,6 +425,20 @@ def test_a_signed_webhook_needs_a_secret(desk: Desk) -> None:
     with pytest.raises(ConfigError, match="PAPERAGENT_SECRET"):
         Webhooks(desk.harness.database, desk.harness.subscribers, None).add("https://h.example/x", "json")
     assert desk.harness.subscribers.all() == []
+
+
+def test_nothing_is_posted_unsigned(desk: Desk) -> None:
+    """If the secret is missing later, a signed webhook waits for it, and the others are posted."""
+    hook = Hook()
+    with serving_hook(hook) as url:
+        label, other = desk.plan(url), desk.plan(f"{url}/chat", "slack")
+        without = Desk(desk.harness, None)
+        report = without.send()
+        assert "PAPERAGENT_SECRET" in report.problems[0][2]
+        assert desk.harness.states() == {label: "deferred", other: "sent"}
+        desk.harness.clock.time += RETRY_DELAYS[0]
+        assert desk.send().counts == {"sent": 1}
+    assert ["webhook-signature" in headers for headers, _ in hook.received] == [False, True]
 
 
 def test_from_the_command_line(

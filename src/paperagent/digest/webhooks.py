@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from paperagent.digest.database import DigestDatabase, format_timestamp
 from paperagent.digest.delivery.message import WEBHOOK_PREFIX, webhook_label
+from paperagent.digest.delivery.transport import Rejected, SmtpReply
 from paperagent.digest.delivery.webhook_transport import Endpoint
 from paperagent.digest.render.webhook_payload import WEBHOOK_KINDS, WebhookKind, webhook_payload
 from paperagent.errors import ConfigError, InputError, MailError
@@ -87,7 +88,11 @@ class Webhooks:
         return "whsec_" + base64.b64encode(self._tokens.webhook_secrets(label)[0]).decode()
 
     def find(self, label: str) -> Endpoint | None:
-        """Return where to post for a label, with the keys if requests are signed."""
+        """Return where to post for a label, with the keys if requests are signed.
+
+        Raises:
+            Rejected: requests must be signed, but there is no secret; it may be set later.
+        """
         with self._db.reading() as db:
             row = db.execute(
                 "SELECT w.kind, w.url FROM webhook w JOIN subscriber s ON s.id = w.subscriber_id "
@@ -96,8 +101,12 @@ class Webhooks:
             ).fetchone()
         if row is None:
             return None
-        signs = row[0] == "json" and self._tokens is not None
-        return Endpoint(str(row[1]), self._tokens.webhook_secrets(label) if signs and self._tokens else ())
+        if row[0] != "json":
+            return Endpoint(str(row[1]))
+        if self._tokens is None:
+            reason = "PAPERAGENT_SECRET is not set, so the request cannot be signed"
+            raise Rejected("recipient", SmtpReply(0, reason, temporary=True))
+        return Endpoint(str(row[1]), self._tokens.webhook_secrets(label))
 
     def compose(self, issue: StoredIssue, delivery: PendingDelivery) -> bytes:
         """Return the body of the request for a stored issue, always the same.

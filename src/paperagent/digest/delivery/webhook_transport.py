@@ -80,13 +80,13 @@ class WebhookTransport:
         post = exchange.post(self._webhook.url, message, headers)
         try:
             asyncio.run(asyncio.wait_for(post, self._timeout))
-        except TimeoutError:
-            raise ConnectionLost("no reply in time", may_have_arrived=exchange.started) from None
-        except exchange.errors as error:
-            why = visible(type(error).__name__, limit=60)  # its text may contain the URL, which is a secret
-            raise ConnectionLost(
-                f"the connection failed ({why})", may_have_arrived=exchange.started
-            ) from None
+        except (TimeoutError, *exchange.errors) as error:
+            if not exchange.status:  # else the server has decided, and only its text is lost
+                # The error's text may contain the URL, which is a secret.
+                name = visible(type(error).__name__, limit=60)
+                timed_out = isinstance(error, TimeoutError)
+                why = "no reply in time" if timed_out else f"the connection failed ({name})"
+                raise ConnectionLost(why, may_have_arrived=exchange.started) from None
         return _check_reply(exchange)
 
     def reset(self) -> None:

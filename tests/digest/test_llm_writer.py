@@ -26,6 +26,7 @@ from paperagent.layout import UNVERIFIED
 from paperagent.llm import prompts
 from paperagent.llm.protocol import Pricing as Tariff
 from paperagent.testing import Reply, Request, error_reply
+from paperagent.text.discourse import refers_back
 from paperagent.types import Paper, Usage
 from paperagent.verification import check
 from scripted_agent import ScriptedAgent, passages, reply, scripted_agent, titles
@@ -60,15 +61,15 @@ def restated(sentence: str) -> str:
 
 
 def honest(request: Request) -> Any:
-    """Play a model that restates the second sentence of each abstract."""
+    """Play a model that restates the second or third sentence of each abstract, and a first one."""
     if kind(request) != "theme":
         return reply(verdict="abstain", missing="")
     names, sentences = shown(request)
-    papers = [
-        {"paper": n, "text": restated(sentences[f"{n}.2"]), "evidence": [f"{n}.2"]}
-        for n in range(1, len(names) + 1)
-    ]
-    overview = {"text": restated(sentences["1.1"]), "evidence": ["1.1"]}
+    papers = []
+    for n in range(1, len(names) + 1):
+        pointer = next((p for p in (f"{n}.2", f"{n}.3") if not refers_back(restated(sentences[p]))), f"{n}.1")
+        papers.append({"paper": n, "text": restated(sentences[pointer]), "evidence": [pointer]})
+    overview = [{"text": restated(sentences["1.1"]), "evidence": ["1.1"]}]
     return {"name": " ".join(re.findall(r"[A-Za-z]+", names[0])[:2]), "overview": overview, "papers": papers}
 
 
@@ -98,8 +99,9 @@ def test_what_the_check_cannot_settle_is_shown_with_its_sentence(model: Scripted
 
     def vague(request: Request) -> Any:
         written = honest(request)
-        for item in (*written["papers"], written["overview"]):
+        for item in written["papers"]:
             item["text"] = "Things get somewhat nicer overall."
+        written["overview"][0]["text"] = "Much of it is about nicer things."
         return written
 
     model.server.responder = vague
@@ -120,7 +122,7 @@ def test_what_fails_its_check_is_quoted(model: ScriptedAgent) -> None:
         said = honest(request)
         for item in said["papers"]:
             item["text"] = f"{item['text'].rstrip('.')} by 4711%."
-        said["overview"]["evidence"] = ["99.9"]
+        said["overview"][0]["evidence"] = ["99.9"]
         return said
 
     model.server.responder = lies

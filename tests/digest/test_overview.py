@@ -228,7 +228,7 @@ def test_an_unverified_sentence_on_one_of_several_stands_over_its_source(model: 
             for n in shown
             if n.endswith(".2")
         ]
-        overview = {"text": "Much of it is about nicer things.", "evidence": ["1.2"]}
+        overview = [{"text": "Much of it is about nicer things.", "evidence": ["1.1"]}]
         return {"name": "", "overview": overview, "papers": papers}
 
     model.server.responder = vague
@@ -265,7 +265,7 @@ def test_a_model_writes_an_overview_of_several(model: ScriptedAgent) -> None:
             {"paper": int(n[:-2]), "text": text[:-1] + " here.", "evidence": [n]}
             for n, text in second.items()
         ]
-        return {"name": "", "overview": {"text": "", "evidence": []}, "papers": papers}
+        return {"name": "", "overview": [], "papers": papers}
 
     model.server.responder = honest
     answer = model.agent.summarize("retrieval for language models", cache=False)

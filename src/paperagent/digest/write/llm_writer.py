@@ -14,6 +14,7 @@ from typing import Any
 
 from paperagent.answering.answers import fallback_note
 from paperagent.answering.call_budget import Budget, CompletionRequest, complete, is_cached
+from paperagent.answering.citations import shown_quote
 from paperagent.answering.claims import ClaimChecker, ClaimCollector
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import (
@@ -27,6 +28,7 @@ from paperagent.answering.reply import (
 from paperagent.digest.issue import CitedClaim, Theme
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import Pricing, TextModel
+from paperagent.text.discourse import refers_back
 from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.terms import STOP_WORDS, stem, words
 from paperagent.types import Paper, Usage
@@ -36,14 +38,16 @@ MAX_CONCURRENT_CALLS = 4
 """Concurrent calls; only one for a server on this machine, where all calls share one processor."""
 MAX_CONSECUTIVE_FAILURES = 4
 """No more calls are made after this many failures in a row, because each may take a minute to fail."""
-_TOKENS_PER_PAPER, _BASE_TOKENS = 120, 250
+_OVERVIEW_SENTENCES = 3
+"""Sentences of the overview that a call may give."""
+_TOKENS_PER_SENTENCE, _BASE_TOKENS = 120, 130
 """Token limit of a reply: twice what the requested sentences take."""
 _MAX_NAME_LENGTH, _MAX_NAME_WORDS = 60, 7
 _MAX_SENTENCE_LENGTH = 400
 
 SCHEMA = object_schema(
     name={"type": "string"},
-    overview=claim_schema(),
+    overview={"type": "array", "items": claim_schema()},
     papers={"type": "array", "items": claim_schema(paper={"type": "integer"})},
 )
 
@@ -65,7 +69,8 @@ class ThemeDraft:
     """The model's text about one theme, without the sentences that failed their check."""
 
     name: str | None = None
-    overviews: tuple[CitedClaim, ...] = ()
+    overview: tuple[CitedClaim, ...] = ()
+    """Sentences on what the theme's papers bring, most notable first. Each may cite several papers."""
     papers: Mapping[str, CitedClaim] = field(default_factory=dict)
     """One sentence per paper id."""
     usage: Usage = field(default_factory=Usage)
@@ -156,7 +161,7 @@ class ThemeWriter:
         return calls
 
     def _call(self, key: str, name: str, papers: Sequence[Paper]) -> _ThemeCall:
-        reply_tokens = _BASE_TOKENS + _TOKENS_PER_PAPER * len(papers)
+        reply_tokens = _BASE_TOKENS + _TOKENS_PER_SENTENCE * (_OVERVIEW_SENTENCES + len(papers))
         while True:
             passages = Passages.from_papers(papers, salt=self._config.salt)
             messages = self._config.prompt.fill(
@@ -197,34 +202,42 @@ class ThemeWriter:
     # --- checks ---
 
     def _checked_draft(self, passages: Passages, reply: Mapping[str, Any], usage: Usage) -> ThemeDraft:
-        overview = self._checked_sentence(reply.get("overview"), passages)
+        overview = self._checked_sentences(reply.get("overview"), passages, _OVERVIEW_SENTENCES)
         papers: dict[str, CitedClaim] = {}
-        sentences = reply["papers"] if isinstance(reply["papers"], list) else []
-        for sentence in sentences[: len(passages.papers)]:
-            cited = self._checked_sentence(sentence, passages)
-            paper_ids = {c.paper_id for c in cited.citations} if cited else set()
-            if cited and len(paper_ids) == 1:
-                papers.setdefault(paper_ids.pop(), cited)
+        for cited in self._checked_sentences(reply["papers"], passages, len(passages.papers)):
+            if len(cited.paper_ids) == 1:
+                papers.setdefault(next(iter(cited.paper_ids)), cited)
         return ThemeDraft(
             _checked_name(reply.get("name"), passages.papers),
-            (overview,) if overview else (),
+            overview,
             papers,
             usage,
             len(passages.papers) - len(papers),
         )
 
-    def _checked_sentence(self, value: object, passages: Passages) -> CitedClaim | None:
-        return checked_sentence(parse_claim(value), passages, self._config.check)
+    def _checked_sentences(self, value: object, passages: Passages, limit: int) -> tuple[CitedClaim, ...]:
+        """Return those of the first sentences that pass their check and can be read alone."""
+        written = value if isinstance(value, list) else [value]
+        checked = (checked_sentence(parse_claim(v), passages, self._config.check) for v in written[:limit])
+        return tuple(c for c in checked if c is not None and not refers_back(c.claim.text))
 
 
 def checked_sentence(
     written: WrittenClaim | None, passages: Passages, check: ClaimChecker
 ) -> CitedClaim | None:
-    """Return a model's sentence with its citations, or None if its passages do not support it."""
+    """Return a model's sentence with its citations, or None if its passages do not support it.
+
+    A verbatim sentence cites only what it quotes.
+    """
     if written is None or len(written.text) > _MAX_SENTENCE_LENGTH:
         return None
     checked = ClaimCollector(check, "withhold").check(written, passages)
-    return None if checked.is_rejected else CitedClaim(checked.claim, checked.citations)
+    if checked.is_rejected:
+        return None
+    if checked.claim.support != "quoted":
+        return CitedClaim(checked.claim, checked.citations)
+    source = next(c for c in checked.citations if shown_quote(c) == checked.claim.text)
+    return CitedClaim(replace(checked.claim, citations=(source.n,)), (source,))
 
 
 def _split(papers: Sequence[Paper], max_size: int) -> list[Sequence[Paper]]:
@@ -238,7 +251,7 @@ def _merge_drafts(one: ThemeDraft | None, other: ThemeDraft) -> ThemeDraft:
         return other
     return ThemeDraft(
         one.name or other.name,
-        (*one.overviews, *other.overviews),
+        (*one.overview, *other.overview),
         {**one.papers, **other.papers},
         one.usage + other.usage,
         one.failed + other.failed,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperagent.answering.answers import injection_notes, server_failed
@@ -28,6 +30,7 @@ from paperagent.digest.write.highlights import Highlights, highlights
 from paperagent.digest.write.llm_writer import MAX_CONSECUTIVE_FAILURES, ThemeDraft, ThemeWriter
 from paperagent.errors import PaperAgentError, visible
 from paperagent.text.discourse import refers_back, standalone
+from paperagent.text.terms import words
 from paperagent.types import Answer, Citation, Hit, Paper, Sentence, Usage
 
 if TYPE_CHECKING:
@@ -36,8 +39,8 @@ if TYPE_CHECKING:
     from paperagent.answering.pipeline import AnswerRequest, Pipeline
     from paperagent.digest.write.translation import Translator
 
-MAX_OVERVIEW = 3
-"""Sentences of an overview."""
+MIN_OVERVIEW, MAX_OVERVIEW = 3, 5
+"""Sentences of an overview; only sentences of a model exceed the minimum."""
 _LOG = logging.getLogger(__name__)
 _NO_DRAFT = ThemeDraft()
 _HEADING_REASONS = frozenset({"interest", "author", "question"})
@@ -92,6 +95,7 @@ class IssueWriter:
         self._suspicions: dict[tuple[str, str], tuple[str, ...]] = {}
         self._drafts: dict[str, ThemeDraft] = {}
         self._drafted_claims: dict[str, CitedClaim] = {}
+        self._drafted_overviews: dict[str, list[CitedClaim]] = {}
 
     @property
     def uses_llm(self) -> bool:
@@ -121,6 +125,10 @@ class IssueWriter:
             return Usage()
         self._drafts = self._llm.theme_writer.write(_all_themes(selections))
         self._drafted_claims = {i: claim for d in self._drafts.values() for i, claim in d.papers.items()}
+        self._drafted_overviews = {}
+        for claim in (claim for d in self._drafts.values() for claim in d.overview):
+            for paper_id in claim.paper_ids:
+                self._drafted_overviews.setdefault(paper_id, []).append(claim)
         return sum((d.usage for d in self._drafts.values()), Usage())
 
     def write(self, selection: Selection) -> Issue:
@@ -133,12 +141,13 @@ class IssueWriter:
         """
         all_papers = {item.paper.paper_id: item.paper for item in selection.items}
         answers = [replace(a, claims=_read_alone(a.claims, all_papers)) for a in selection.answers]
-        cited = [c for answer in answers for claim in answer.claims for c in claim.citations]
+        answered = [claim for answer in answers for claim in answer.claims]
+        cited = [c for claim in answered for c in claim.citations]
         themes, descriptions = self._describe(_merge_themes(selection.themes), cited)
         papers = [item.paper for theme in themes for item in theme.items]
         undescribed = [i.paper for i in selection.items if i.paper.paper_id not in descriptions]
         numbering = CitationNumbering()
-        overview = tuple(map(numbering.add, self._overview(themes, descriptions)))
+        overview = tuple(map(numbering.add, self._overview(themes, descriptions, answered)))
         written = tuple(self._written_theme(t, descriptions, numbering) for t in themes)
         standing = tuple(StandingAnswer(a.question, tuple(map(numbering.add, a.claims))) for a in answers)
         usage = sum((a.usage for a in answers), Usage())
@@ -183,10 +192,11 @@ class IssueWriter:
         if sentences is None:
             return None
         ends = {c.end for c in cited if c.paper_id == paper.paper_id}
-        used = [s for s in (*sentences.alone, *sentences.others) if s.end in ends]
-        new = next((s for s in (*sentences.alone, *sentences.others) if s.end not in ends), sentences.new)
-        headline = sentences.headline([new, *used])
+        usable = (*sentences.alone, *sentences.others)
+        new = next((s for s in usable if s.end not in ends), sentences.new)
         claim = self._drafted_claims.get(paper.paper_id) or quote_sentence(paper, new)
+        ends |= {c.end for c in claim.citations}
+        headline = sentences.headline([s for s in usable if s.end in ends])
         return _Description(claim, quote_sentence(paper, headline) if headline else None)
 
     def highlights_of(self, paper: Paper) -> Highlights | None:
@@ -201,30 +211,47 @@ class IssueWriter:
         return self._highlights[key]
 
     def _overview(
-        self, themes: Sequence[Theme], descriptions: Mapping[str, _Description]
+        self,
+        themes: Sequence[Theme],
+        descriptions: Mapping[str, _Description],
+        answered: Sequence[CitedClaim],
     ) -> list[CitedClaim]:
-        """Return a sentence about each of the first themes, then about further papers.
+        """Return the overview: a sentence about each of the first themes, then further ones, in their order.
 
-        Papers without a sentence besides the item's are passed over. An issue with no more papers than the
-        overview has sentences needs none: it would only name each paper twice.
+        The model's sentences come first; quoted ones fill up. No paper is spoken of twice. Papers without a
+        sentence besides the item's are passed over. An issue with no more papers than the overview has
+        sentences needs none: it would only name each paper twice.
         """
-        if sum(len(theme.items) for theme in themes) <= MAX_OVERVIEW:
+        if sum(len(theme.items) for theme in themes) <= MIN_OVERVIEW:
             return []
-        claims: list[CitedClaim] = []
-        others: list[tuple[float, CitedClaim]] = []
+        elsewhere = [*answered, *(d.claim for d in descriptions.values())]
+        written: list[list[CitedClaim]] = []
+        quoted: list[list[tuple[float, CitedClaim]]] = []
         for theme in themes:
-            draft = self._drafts.get(theme.key, _NO_DRAFT)
-            drafted = [o for o in draft.overviews if {c.paper_id for c in o.citations} <= descriptions.keys()]
             items = sorted(theme.items, key=lambda i: -i.score)
-            headlines = [(i.score, descriptions[i.paper.paper_id].headline) for i in items]
-            quoted = [(score, headline) for score, headline in headlines if headline]
-            if drafted:
-                claims.append(drafted[0])
-            elif quoted:
-                claims.append(quoted.pop(0)[1])
-            others += quoted
-        others.sort(key=lambda pair: -pair[0])
-        return [*claims, *(headline for _, headline in others)][:MAX_OVERVIEW]
+            drafted = (c for i in items for c in self._drafted_overviews.get(i.paper.paper_id, ()))
+            own = [c for c in drafted if c.paper_ids <= descriptions.keys() and not _repeats(c, elsewhere)]
+            written.append(sorted(own, key=lambda c: c.claim.support == "unverified"))
+            headlines = ((i.score, descriptions[i.paper.paper_id].headline) for i in items)
+            quoted.append([(score, headline) for score, headline in headlines if headline])
+        chosen: list[tuple[int, CitedClaim]] = []
+
+        def choose(theme: int, candidates: Iterable[CitedClaim], limit: int) -> None:
+            if len(chosen) < limit:
+                earlier = [c for _, c in chosen]
+                covered = {paper_id for c in earlier for paper_id in c.paper_ids}
+                new = (c for c in candidates if not c.paper_ids & covered and not _repeats(c, earlier))
+                chosen.extend((theme, c) for c in islice(new, 1))
+
+        for n, own in enumerate(written):
+            choose(n, [*own, *(c for _, c in quoted[n])], MIN_OVERVIEW)
+        spoken_of = {n for n, _ in chosen}
+        for n in sorted(range(len(themes)), key=spoken_of.__contains__) * MAX_OVERVIEW:
+            choose(n, written[n], MAX_OVERVIEW)
+        further = [(-score, n, c) for n, headlines in enumerate(quoted) for score, c in headlines]
+        for _, n, headline in sorted(further, key=itemgetter(0)):
+            choose(n, [headline], MIN_OVERVIEW)
+        return [claim for _, claim in sorted(chosen, key=itemgetter(0))]
 
     def _written_theme(
         self, theme: Theme, descriptions: Mapping[str, _Description], numbering: CitationNumbering
@@ -277,6 +304,18 @@ def _without_lead_in(cited: CitedClaim, papers: Mapping[str, Paper]) -> CitedCla
 
 def _quotes_reference(cited: CitedClaim) -> bool:
     return cited.claim.support == "quoted" and refers_back(cited.citations[0].quote)
+
+
+def _repeats(written: CitedClaim, others: Iterable[CitedClaim]) -> bool:
+    """Return whether a sentence has the words of another, or rests on no more than it."""
+    sources = _sources(written)
+    text_words = words(written.claim.text)
+    return any(sources <= _sources(c) or text_words == words(c.claim.text) for c in others)
+
+
+def _sources(cited: CitedClaim) -> set[tuple[str, int]]:
+    """Return the cited sentences; their ends stay the same without a lead-in."""
+    return {(c.paper_id, c.end) for c in cited.citations}
 
 
 def _merge_themes(themes: Sequence[Theme]) -> list[Theme]:

@@ -219,11 +219,10 @@ class IssueWriter:
         """Return the overview: a sentence about each of the first themes, then further ones, in their order.
 
         The model's sentences come first; quoted ones fill up. No paper is spoken of twice. Papers without a
-        sentence besides the item's are passed over. An issue with no more papers than the overview has
-        sentences needs none: it would only name each paper twice.
+        sentence besides the item's are passed over. Nothing is quoted about an issue with no more papers than
+        the overview has sentences: that would only name each paper twice.
         """
-        if sum(len(theme.items) for theme in themes) <= MIN_OVERVIEW:
-            return []
+        is_short = sum(len(theme.items) for theme in themes) <= MIN_OVERVIEW
         elsewhere = [*answered, *(d.claim for d in descriptions.values())]
         written: list[list[CitedClaim]] = []
         quoted: list[list[tuple[float, CitedClaim]]] = []
@@ -233,7 +232,7 @@ class IssueWriter:
             own = [c for c in drafted if c.paper_ids <= descriptions.keys() and not _repeats(c, elsewhere)]
             written.append(sorted(own, key=lambda c: c.claim.support == "unverified"))
             headlines = ((i.score, descriptions[i.paper.paper_id].headline) for i in items)
-            quoted.append([(score, headline) for score, headline in headlines if headline])
+            quoted.append([(score, headline) for score, headline in headlines if headline and not is_short])
         chosen: list[tuple[int, CitedClaim]] = []
 
         def choose(theme: int, candidates: Iterable[CitedClaim], limit: int) -> None:

@@ -33,9 +33,9 @@ word is .8 to .95, of a related one .5 to .7, of an unrelated one up to .6."""
 _MAX_MISSING, _MAX_MISSING_WITH_RELATION = 0.12, 0.2
 """Share of the question's weight whose words may be missing from title and sentence; the second if the
 sentence has words for the relation that is asked for."""
-_MIN_OWN_SHARE = 0.5
-"""Share of the question's weight that the sentence itself must match, unless it presents the work and the
-title has all words."""
+_MIN_OWN_SHARE, _MIN_OWN_SHARE_OF_RESULT = 0.5, 0.35
+"""Share of the question's weight that the sentence itself must match; the second for a result under a title
+that has all words. A sentence that presents the work under such a title needs none."""
 _MIN_TITLE_SHARE, _MIN_TITLE_SHARE_OF_RESULT, _FULL_SHARE = 0.6, 0.75, 0.9
 """Share of the question's weight that the title must match, so that the paper is about it; the second if a
 result is asked for. Without a result, a sentence that itself matches the third share needs no such title."""
@@ -86,7 +86,7 @@ _ASKS_RESULT = cues.pattern(
 )
 _STATES_RESULT = cues.pattern(
     r"""\b(?:achiev|outperform|improv|reduc|increas|degrad|reach|surpass|exceed|drop|exhibit|induc|fail|enhanc
-    |(?:only|higher|lower|better|worse|best|worst|poorly|strongly)\b)"""
+    |(?:only|higher|lower|better|worse|best|worst|poorly|strongly)\b)|\d\s?\\?%"""
 )
 _LIGHT_STEMS = frozenset(map(stem, LIGHT))
 
@@ -161,8 +161,13 @@ def _direct_share(
     is_about = of_title >= (_MIN_TITLE_SHARE_OF_RESULT if asks_result else _MIN_TITLE_SHARE)
     if not (is_about or (own >= _FULL_SHARE and not asks_result)) or missing(in_sentence, in_title) > allowed:
         return None
-    is_titled = cues.PRESENTS.search(sentence) is not None and missing(in_title) <= allowed
-    return own if own >= _MIN_OWN_SHARE or is_titled else None
+    minimum = _MIN_OWN_SHARE
+    if missing(in_title) <= allowed:
+        if cues.PRESENTS.search(sentence):
+            minimum = 0.0
+        elif asks_result:
+            minimum = _MIN_OWN_SHARE_OF_RESULT
+    return own if own >= minimum else None
 
 
 def _related_stems(question: Question, sentence: str) -> set[str] | None:
@@ -183,10 +188,10 @@ def _related_stems(question: Question, sentence: str) -> set[str] | None:
 
 def _word_matches(question: Question, row: NDArray[np.float64], text: str) -> dict[str, float]:
     """Return how well a text matches each topic word of the question, by its stem; 1 if it has the word."""
-    in_text = set(words(text))
+    in_text = {stem(word) for word in words(text)}
     pieces: dict[str, list[float]] = {}
-    for word, root, value in zip(question.piece_words, question.piece_stems, row.tolist(), strict=True):
-        pieces.setdefault(root, []).append(1.0 if word in in_text else value)
+    for root, value in zip(question.piece_stems, row.tolist(), strict=True):
+        pieces.setdefault(root, []).append(1.0 if root in in_text else value)
     return {root: sum(pieces[root]) / len(pieces[root]) for root in question.content_weights}
 
 

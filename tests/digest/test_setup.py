@@ -12,7 +12,9 @@ from mail_helpers import Script, free_port, serving
 
 from paperagent import PaperAgent
 from paperagent.cli import main
+from paperagent.cli.digest_setup import _CRON_MARK, _install
 from paperagent.config import load
+from paperagent.errors import ConfigError
 from paperagent.factory.digest import digest_service
 from terminal import Terminal
 
@@ -154,6 +156,20 @@ def test_installing_again_replaces_only_the_own_job(environ: dict[str, str], tmp
     lines = tab.read_text(encoding="utf-8").splitlines()
     assert lines[:2] == ["5 5 * * * mine", "6 6 * * * also mine"]
     assert sum("digest run" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("listing", ["exit 1", "echo 'permission denied' >&2; exit 1", "cat tab"])
+def test_a_crontab_that_cannot_be_read_or_was_edited_is_kept(tmp_path: Path, listing: str) -> None:
+    """Nothing is written over a crontab that is unknown, or whose job has lost its last line."""
+    tab = tmp_path / "tab"
+    text = f"5 5 * * * mine\n{_CRON_MARK} {tmp_path}\n0 7 * * * paperagent digest run\n6 6 * * * also mine\n"
+    tab.write_text(text, encoding="utf-8")
+    program = tmp_path / "crontab"
+    program.write_text(f'#!/bin/sh\ncd "{tmp_path}"\nif [ "$1" = -l ]; then {listing}; else cat > tab; fi\n')
+    program.chmod(0o755)
+    with pytest.raises(ConfigError, match="crontab: "):
+        _install(str(program), "# job\n0 7 * * * paperagent digest run", tmp_path)
+    assert tab.read_text(encoding="utf-8") == text
 
 
 def test_without_a_terminal_the_plain_commands_are_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,6 +195,8 @@ class Setup:
         job = digest_job(self._session, settings)
         now = dt.datetime.now(dt.UTC)
         crontab = shutil.which("crontab")
+        if crontab and not _attempt(partial(_crontab, crontab)):
+            crontab = None
         if crontab and f"{_CRON_MARK} {settings.home}" in _crontab(crontab):
             _say("the job is in your crontab; installing replaces it")
         _say("the job reads the feeds, builds the issues and sends them")
@@ -226,20 +228,27 @@ def _check(service: DigestService) -> None:
 
 
 def _crontab(program: str) -> str:
-    """Return the user's crontab; empty if there is none."""
+    """Return the user's crontab; empty if there is none.
+
+    Raises:
+        ConfigError: it cannot be read, so it must not be replaced.
+    """
     done = subprocess.run([program, "-l"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603 - fixed arguments
-    return done.stdout if done.returncode == 0 else ""
+    if done.returncode and "no crontab" not in done.stderr.casefold():
+        reason = visible(done.stderr.strip(), limit=200)
+        raise ConfigError(f"crontab: cannot be read: {reason}; add the printed line yourself")
+    return "" if done.returncode else done.stdout
 
 
 def _install(program: str, job: str, home: Path) -> None:
     """Add the job to the user's crontab, or replace the one of the same library."""
     mark, end = f"{_CRON_MARK} {home}", "# end of paperagent digest"
-    lines, is_ours = [], False
-    for line in _crontab(program).splitlines():
-        is_ours = is_ours or line == mark
-        if not is_ours:
-            lines.append(line)
-        is_ours = is_ours and line != end
+    lines = _crontab(program).splitlines()
+    if mark in lines:
+        start = lines.index(mark)
+        if end not in lines[start:]:
+            raise ConfigError(f"crontab: the line {end!r} is missing; restore it with: crontab -e")
+        del lines[start : lines.index(end, start) + 1]
     block = [mark, *job.splitlines()[1:], end]
     text = "\n".join([*lines, *block]) + "\n"
     done = subprocess.run(  # noqa: S603 - fixed arguments

@@ -42,7 +42,7 @@ def test_a_preview_is_two_files_and_nothing_is_kept(
     html, text = sorted(out.iterdir())
     assert (html.suffix, text.suffix) == (".html", ".txt")
     assert Page(html.read_text()).links == set(URL.findall(text.read_text()))
-    assert "Your topic: retrieval" in text.read_text()
+    assert "\nRETRIEVAL\n---" in text.read_text()  # the heading is the interest
     assert str(html) in capsys.readouterr().out
     assert main(["digest", "list"]) == 0
     assert "no issues" in capsys.readouterr().out

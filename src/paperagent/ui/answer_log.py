@@ -118,7 +118,8 @@ class AnswerLog:
         from paperagent.storage.locks import ProcessLock
 
         with ProcessLock(self.home / LOCK_FILE) as lock:
-            if lock.acquire() and self.path.stat().st_size > MAX_LOG_BYTES:
+            is_full = lock.acquire() and self.path.exists() and self.path.stat().st_size > MAX_LOG_BYTES
+            if is_full:
                 self.path.replace(self.home / FORMER_LOG_FILE)
 
     def entries(self) -> list[LoggedAnswer]:

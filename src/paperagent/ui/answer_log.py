@@ -13,6 +13,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -117,9 +118,9 @@ class AnswerLog:
         """Rename the full log, unless another process has already done so."""
         from paperagent.storage.locks import ProcessLock
 
-        with ProcessLock(self.home / LOCK_FILE) as lock:
-            is_full = lock.acquire() and self.path.exists() and self.path.stat().st_size > MAX_LOG_BYTES
-            if is_full:
+        # Without the file, another process has just renamed it.
+        with suppress(FileNotFoundError), ProcessLock(self.home / LOCK_FILE) as lock:
+            if lock.acquire() and self.path.stat().st_size > MAX_LOG_BYTES:
                 self.path.replace(self.home / FORMER_LOG_FILE)
 
     def entries(self) -> list[LoggedAnswer]:

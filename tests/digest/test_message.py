@@ -8,6 +8,7 @@ import email.policy
 import re
 from dataclasses import replace
 from email.message import EmailMessage
+from html import unescape
 from typing import Any
 
 import issues
@@ -69,7 +70,7 @@ def test_both_parts_of_a_mail_show_the_sentence_under_an_unverified_claim() -> N
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
         assert part is not None
-        body = " ".join(re.sub(r"<[^>]+>", " ", part.get_content()).split())
+        body = " ".join(unescape(re.sub(r"<[^>]+>", " ", part.get_content())).split())
         start = f"finding 2 holds up. [2] {UNVERIFIED} “Our index takes 3.2 ms on 10⁹ vectors, "
         assert start in body
         assert body.partition(start)[2].startswith("4.7× faster than a graph of the same recall.” [2]")

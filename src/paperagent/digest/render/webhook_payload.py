@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import quote
 
 from paperagent.digest.render.formatting import cut
 
@@ -132,7 +133,8 @@ def _answers(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 _MAX_URL = 400
-_ENDS_LINK = frozenset('<>|()[]"\\`')
+_SAFE_IN_LINK = "".join(set(map(chr, range(0x21, 0x7F))) - set('<>|()[]"\\`'))
+"""Printable characters that do not end a link in Slack or Markdown."""
 _MAX_TITLE, _MAX_LINE, _MAX_BODY = 500, 300, 1_200
 """Characters of a paper's title, of its authors or its reason, and of its sentences, after escaping."""
 
@@ -199,12 +201,8 @@ def _without_mentions(text: str) -> str:
 
 def _plain_url(url: str | None) -> str:
     """Return a URL without the characters that end a link; nothing for one that is too long."""
-    plain = "".join(c if "!" <= c <= "~" and c not in _ENDS_LINK else _percent(c) for c in url or "")
+    plain = quote(url or "", safe=_SAFE_IN_LINK, errors="replace")
     return plain if len(plain) <= _MAX_URL else ""
-
-
-def _percent(char: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "replace"))
 
 
 # --- Mattermost ---

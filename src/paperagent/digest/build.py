@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from paperagent.digest.delivery import message
 from paperagent.digest.delivery.ledger import Ledger
 from paperagent.digest.delivery.stored_issues import NewIssue
-from paperagent.digest.issue import Issue, Period, Selection
+from paperagent.digest.issue import Issue, Period, QuestionAnswer, Selection
 from paperagent.digest.links import LinkBuilder
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.render.renderer import Rendered, render_issue
@@ -123,8 +123,10 @@ class IssueBuilder:
 
     def _select(self, preferences: Preferences, *, quoted: bool = False) -> Selection:
         """Answer the standing questions, then select; with ``quoted`` without a model."""
-        eligible = self._selector.eligible(preferences)
-        answers = self._questions.answers(preferences.questions, eligible, quoted=quoted)
+        answers: Sequence[QuestionAnswer] = ()
+        if preferences.questions:
+            eligible = self._selector.eligible(preferences)
+            answers = self._questions.answers(preferences.questions, eligible, quoted=quoted)
         return self._selector.select(preferences, answers)
 
     def _render(self, issue: Issue, subscriber_id: int | None) -> Rendered:

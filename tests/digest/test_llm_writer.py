@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from selections import sample
 
-from paperagent.answering.call_budget import Budget
+from paperagent.answering.call_budget import MAX_CONSECUTIVE_FAILURES, Budget
 from paperagent.digest.issue import Issue, Item, Reason, Theme
 from paperagent.digest.render.formatting import clean_text as shown_text
 from paperagent.digest.render.renderer import render_issue
 from paperagent.digest.write.llm_writer import (
     MAX_CONCURRENT_CALLS,
-    MAX_CONSECUTIVE_FAILURES,
     ThemeWriter,
     ThemeWriterConfig,
 )

@@ -16,9 +16,7 @@ from paperagent.types import Usage
 
 T = TypeVar("T")
 MAX_CONSECUTIVE_FAILURES = 4
-"""Failures in a row after which `complete_all` makes no further call."""
-
-
+"""Failures in a row after which no further call is made, because each may take a minute to fail."""
 _LISTED_POINTER = re.compile(r'"\d+\.\d+"(?:, )?')
 _TOKENS_PER_POINTER = 5
 
@@ -184,7 +182,7 @@ def complete_all(
     """Make calls within a budget, in order, and return their outcomes.
 
     A call that could exceed the budget waits until the earlier ones are paid, and is refused if it still does
-    not fit. After `MAX_CONSECUTIVE_FAILURES` no further call is made, because each may take a minute to fail.
+    not fit. After `MAX_CONSECUTIVE_FAILURES` no further call is made.
 
     Args:
         model: The model to call.

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from paperagent.answering.answers import fallback_note
-from paperagent.answering.call_budget import Budget, CompletionRequest, complete, is_cached
+from paperagent.answering.call_budget import (
+    MAX_CONSECUTIVE_FAILURES,
+    Budget,
+    CompletionRequest,
+    complete,
+    is_cached,
+)
 from paperagent.answering.citations import shown_quote
 from paperagent.answering.claims import ClaimChecker, ClaimCollector
 from paperagent.answering.passages import Passages
@@ -36,8 +42,6 @@ from paperagent.types import Paper, Usage
 PAPERS_PER_CALL = 10
 MAX_CONCURRENT_CALLS = 4
 """Concurrent calls; only one for a server on this machine, where all calls share one processor."""
-MAX_CONSECUTIVE_FAILURES = 4
-"""No more calls are made after this many failures in a row, because each may take a minute to fail."""
 _OVERVIEW_SENTENCES = 3
 """Sentences of the overview that a call may give."""
 _TOKENS_PER_SENTENCE, _BASE_TOKENS = 120, 130

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from paperagent.answering.answers import injection_notes, server_failed
+from paperagent.answering.call_budget import MAX_CONSECUTIVE_FAILURES
 from paperagent.answering.citations import contract_violations
 from paperagent.digest.issue import (
     CitationNumbering,
@@ -27,7 +28,7 @@ from paperagent.digest.issue import (
 )
 from paperagent.digest.select.themes import OTHER
 from paperagent.digest.write.highlights import Highlights, highlights
-from paperagent.digest.write.llm_writer import MAX_CONSECUTIVE_FAILURES, ThemeDraft, ThemeWriter
+from paperagent.digest.write.llm_writer import ThemeDraft, ThemeWriter
 from paperagent.errors import PaperAgentError, visible
 from paperagent.text.discourse import refers_back, standalone
 from paperagent.text.terms import words

@@ -295,8 +295,8 @@ class _TermPostings:
 
     def _places_of(self, term: int) -> NDArray[np.int64]:
         """Return where a term occurs, in a row of all papers' terms."""
-        index = int(self._ids.searchsorted(term))
-        if index == len(self._ids) or self._ids[index] != term:
+        index = self._index_of(term)
+        if index is None:
             return self._places[:0]
         return self._places[self._place_ends[index] - self._occurrences[index] : self._place_ends[index]]
 
@@ -307,9 +307,12 @@ class _TermPostings:
             yield self._owners[span], self._counts[span]
 
     def _span(self, term: int) -> slice:
+        index = self._index_of(term)
+        return slice(0) if index is None else slice(self._starts[index], self._ends[index])
+
+    def _index_of(self, term: int) -> int | None:
         index = int(self._ids.searchsorted(term))
-        exists = index < len(self._ids) and self._ids[index] == term
-        return slice(self._starts[index], self._ends[index]) if exists else slice(0)
+        return index if index < len(self._ids) and self._ids[index] == term else None
 
 
 def stack_vectors(vectors: Sequence[Vector | NDArray[np.float16] | None]) -> tuple[Matrix, NDArray[np.bool_]]:

@@ -69,8 +69,11 @@ _RELATIONS = (
         r"\b(?:cheap\w*|costs?|costly|budgets?|sav(?:es?|ings?)|efficien\w*|fewer)\b|[$€£]",
     ),
 )
-"""What a question asks for, and the words of which a sentence that answers it has one. The encoder does not
-see that "72% fewer steps" says "faster"."""
+"""Pairs of patterns: a relation in a question, and the words that state it in a sentence.
+
+A sentence must match the second if the question matches the first. The encoder does not see that "72% fewer
+steps" means "faster".
+"""
 _RESOURCE = r"(?:datasets?|corpus|corpora|benchmarks?|test\ (?:sets?|suites?)|treebanks?)"
 _ASKS_RESOURCE = cues.pattern(rf"\b(?:what|which|any|new)\b[^?]{{0,30}}\b(?:{_RESOURCE}|resources)\b")
 _PRESENTS_RESOURCE = cues.pattern(

@@ -273,7 +273,7 @@ def _show_state(label: str, values: list[str]) -> None:
 
 
 def _ask(text: str) -> str:
-    """Return what was typed; empty for Enter and at the end of the input."""
+    """Return the typed text; an empty string for Enter alone or at the end of the input."""
     lines = textwrap.fill(f"{text}:", shutil.get_terminal_size().columns - 1)
     try:
         return input(f"{lines} ").strip()

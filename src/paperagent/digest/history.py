@@ -1,4 +1,4 @@
-"""What was sent to one subscriber: issues with their papers and deliveries, and why nothing is sent."""
+"""The history of one subscriber: issues with their papers and deliveries, and why nothing is sent."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SentIssue:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one subscriber got and how they rated it, newest first."""
+    """The issues and ratings of one subscriber, newest first."""
 
     subscriber: Subscriber
     issues: tuple[SentIssue, ...]

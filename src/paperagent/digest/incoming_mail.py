@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from paperagent.digest.subscribers import Subscribers
 
 MailKind = Literal["unsubscribed", "bounced", "suspended", "ignored", "unclear", "other"]
-"""What came of a mail. ``suspended``: a bounce after which the subscriber gets no more mail; ``ignored``: an
-automatic reply, a delay, or something seen before; ``unclear``: a request or a bounce that does not prove
-itself; ``other``: a letter.
+"""The result of reading an email.
+
+``suspended``: a bounce after which the subscriber gets no more emails; ``ignored``: an automatic reply, a
+delay, or something seen before; ``unclear``: a request or a bounce without proof; ``other``: any other email.
 """
 _PREFIX = (
     r"(?:\[[^\[\]]{1,40}\]|\([^()]{1,40}\)|\*{1,5}[^*]{1,40}\*{1,5}"
     r"|[^\W\d_]{1,12}(?:\s?[\[(]\d{1,3}[\])])?\s?[:：])"
 )
-"""What mail programs put before a subject: ``Re:``, ``AW:``, ``Fwd:``, ``SV[2]:``, ``[EXTERNAL]``."""
+"""Prefixes that mail programs add to a subject: ``Re:``, ``AW:``, ``Fwd:``, ``SV[2]:``, ``[EXTERNAL]``."""
 _UNSUBSCRIBE_SUBJECT = re.compile(
     rf"(?:{_PREFIX}\s*)*unsubscribe(?:\s+([A-Za-z0-9._-]+))?(?:\s*\[[^\[\]]{{1,40}}\])?", re.IGNORECASE
 )
@@ -57,7 +58,7 @@ class IncomingReport:
     problems: list[tuple[str, str]] = field(default_factory=list)
     """Which mail, and why a person has to look at it."""
     changes: list[tuple[MailKind, str]] = field(default_factory=list)
-    """What was done, and for which address."""
+    """Each change, with the address that it concerns."""
 
     @property
     def skipped(self) -> int:

@@ -133,7 +133,7 @@ class Translation:
 
     @property
     def label(self) -> str:
-        """What precedes each translation."""
+        """The label above each translation."""
         return f"{self.language.name} translation, by {self.model}, not checked:"
 
 

@@ -79,7 +79,7 @@ class DkimSigner:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is not as safe as it should be, each with its fix."""
+        """Weaknesses of the key and its file, each with a fix."""
         problems = []
         if self._file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             problems.append(f"{self._name}: other users can read it; run chmod 600 on it")

@@ -49,7 +49,7 @@ class ClaimView:
 
 @dataclass(frozen=True, slots=True)
 class TranslationView:
-    """What all translations of an issue have in common."""
+    """The label and language that all translations of an issue share."""
 
     label: str
     """Precedes each translation: the language and the model, and that it is not checked."""

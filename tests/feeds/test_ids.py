@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,24 @@ from paperagent.feeds import ids
         ("cs/0112017", ("cs/0112017", None)),
         ("math.GT/0309136v2", ("math/0309136", 2)),
         ("http://arxiv.org/abs/cond-mat/9607001v1", ("cond-mat/9607001", 1)),
+        ("arXiv:2401.01234v2 [cs.CL]", ("2401.01234", 2)),
+        ("https://arxiv.org/abs/2401.01234?context=cs", ("2401.01234", None)),
+        ("https://arxiv.org/pdf/2401.01234v2.pdf#page=3", ("2401.01234", 2)),
+        ("https://www.arxiv.org/abs/2401.01234/", ("2401.01234", None)),
+        ("arxiv.org/html/2401.01234v1", ("2401.01234", 1)),
+        ("https://arxiv.org/abs/arXiv:2401.01234", ("2401.01234", None)),
+        ("https://arxiv.org/abs/2401.01234 (accessed 2024-02-20)", ("2401.01234", None)),
+        ("https://arxiv.org/abs/2401.01234 https://example.org/a", ("2401.01234", None)),
+        ("https://www.alphaxiv.org/overview/2401.01234v2", ("2401.01234", 2)),
+        ("https://ar5iv.labs.arxiv.org/html/2401.01234", ("2401.01234", None)),
+        ("https://www.doi.org/10.48550/ARXIV.2401.01234", ("2401.01234", None)),
+        ("info:doi/10.48550/arXiv.hep-th/9901001", ("hep-th/9901001", None)),
+        ("arXiv preprint arXiv:2401.01234, 2024", ("2401.01234", None)),
+        ("arXiv e-prints, arXiv:hep-th/9901001", ("hep-th/9901001", None)),
+        ("CoRR abs/1801.01234", ("1801.01234", None)),
+        ("ArXiv, abs/1801.01234", ("1801.01234", None)),
+        ("arXiv:2401.01234 (2024)", ("2401.01234", None)),
+        (r"{{\url{https://arxiv.org/abs/cs.CL/0102003}}}", ("cs/0102003", None)),
     ],
 )
 def test_arxiv_ids_of_every_style_are_found(text: str, found: tuple[str, int | None]) -> None:
@@ -44,6 +64,13 @@ def test_arxiv_ids_of_every_style_are_found(text: str, found: tuple[str, int | N
         "2508.134",
         "9" * 3_000,
         "٢٥٠٨.13426",
+        "An extension of arXiv:2401.01234",
+        "arXiv:2401.01234 is extended here",
+        "see https://arxiv.org/abs/2401.01234",
+        "2401.01234 and 2",
+        "https://arxiv.org/list/cs.CL/2401",
+        "https://evilarxiv.org/abs/2401.01234",
+        "https://arxiv.org.example.org/abs/2401.01234",
     ],
 )
 def test_what_is_no_arxiv_id_is_refused(text: object) -> None:
@@ -69,6 +96,131 @@ def test_dois_are_normalized(text: object, found: str | None) -> None:
     """A DOI comes out lower case without its resolver; of several, the first."""
     expected = text.lower() if isinstance(text, str) and "SICI" in text else found
     assert ids.parse_doi(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{10.1000/XYZ.1}}",
+        "info:doi/10.1000/xyz.1",
+        "urn:doi:10.1000/xyz.1",
+        "DOI: 10.1000/xyz.1",
+        "doi:10.1000/xyz.1",
+        "DOI 10.1000/xyz.1",
+        "doi.org/10.1000/xyz.1",
+        "https://www.doi.org/10.1000/xyz.1",
+        "http://dx.doi.org/10.1000/xyz.1",
+        "http://doi.acm.org/10.1000/xyz.1",
+        "https://doi.ieeecomputersociety.org/10.1000/xyz.1",
+        "https://doi-org.proxy.example.edu/10.1000/xyz.1",
+        "https://doi.org/doi:10.1000/xyz.1",
+        "https://doi.org/https://doi.org/10.1000/xyz.1",
+        "https://doi.org/10.1000%2Fxyz.1#abstract",
+        "10.1000/xyz.1.",
+        "10.1000/xyz.1,",
+        "10.1000/xyz.1;",
+        "(10.1000/xyz.1).",
+        "<https://doi.org/10.1000/xyz.1/>",
+        "10.1000/xyz.1 [doi]",
+        "10.1000/xyz.1 (open access)",
+        "10.1000/xyz.1, 10.1000/other",
+        "10.1000/xyz.1;https://doi.org/10.1000/other",
+        "\u200b10.1000/xyz.1",
+        r"\url{https://doi.org/10.1000/xyz.1}",
+        r"\href{https://doi.org/10.1000/xyz.1}{10.1000/xyz.1}",
+        "https://dl.acm.org/doi/abs/10.1000/xyz.1",
+        "https://dl.acm.org/doi/10.1000/xyz.1?download=true",
+        "https://link.springer.com/article/10.1000/xyz.1",
+        "https://link.springer.com/content/pdf/10.1000/xyz.1.pdf",
+        "https://onlinelibrary.wiley.com/doi/10.1000/xyz.1/abstract",
+        "https://journals.plos.org/plosone/article?id=10.1000/xyz.1&type=printable",
+        "https://www.scopus.com/record.uri?eid=2-s2.0-85&doi=10.1000%2fxyz.1&partnerID=40",
+    ],
+)
+def test_dois_are_read_in_every_writing(text: str) -> None:
+    """Labels, resolvers, pages of publishers, LaTeX, codes and what follows are taken off."""
+    assert ids.parse_doi(text) == "10.1000/xyz.1"
+
+
+SICI = "10.1002/(SICI)1097-4571(199806)49:8<693::AID-ASI4>3.0.CO;2-O"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SICI,
+        f"{SICI}.",
+        f"({SICI})",
+        "https://doi.org/" + SICI.replace("<", "%3C").replace(">", "%3e"),
+        SICI.replace("<", "&lt;").replace(">", "&gt;"),
+        SICI.replace("<", "&amp;lt;").replace(">", "&amp;gt;"),
+        SICI.replace("<", r"{\textless}").replace(">", "$>$"),
+    ],
+)
+def test_matched_brackets_belong_to_a_doi(text: str) -> None:
+    """DOIs of old journals have brackets, angles and a semicolon inside."""
+    assert ids.parse_doi(text) == SICI.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "doi"),
+    [
+        (r"10.1007/978-3-031-06773-0\_38", "10.1007/978-3-031-06773-0_38"),
+        (r"10.1007/978-3-031-06773-0{\_}38", "10.1007/978-3-031-06773-0_38"),
+        ("10.1007/978–3–031–06773–0", "10.1007/978-3-031-06773-0"),
+        ("https://www.biorxiv.org/content/10.1101/2020.01.02.123456v2.full", "10.1101/2020.01.02.123456"),
+        ("https://academic.oup.com/b/article/doi/10.1093/b/btx123/3045678", None),
+        ("see 10.1000/x", None),
+        ("An extension of doi:10.1000/x", None),
+        ("10.1000/", None),
+    ],
+)
+def test_a_doi_is_neither_cut_nor_guessed(text: str, doi: str | None) -> None:
+    """Where the end is unclear, or the text is a sentence, there is none."""
+    assert ids.parse_doi(text) == doi
+
+
+@given(st.from_regex(r"10\.[0-9]{4,9}/[a-z0-9._()\-]{0,20}[a-z0-9]", fullmatch=True))
+def test_a_plain_doi_stays(doi: str) -> None:
+    """A DOI in the usual characters is its own normal form."""
+    assert ids.parse_doi(doi) == doi
+    assert ids.parse_paper_id(f"doi:{doi}") == f"doi:{doi}"
+
+
+@pytest.mark.parametrize(
+    ("text", "pmid"),
+    [
+        ("29123456", "pmid:29123456"),
+        (29123456, "pmid:29123456"),
+        ("{PMID: 29123456}", "pmid:29123456"),
+        ("29123456 [pmid]", "pmid:29123456"),
+        ("https://pubmed.ncbi.nlm.nih.gov/29123456/?from=a", "pmid:29123456"),
+        ("https://www.ncbi.nlm.nih.gov/pubmed/29123456", "pmid:29123456"),
+        ("PMC5812345", None),
+        ("0", None),
+        ("4 of 29123456", None),
+        (None, None),
+    ],
+)
+def test_pmids_are_read(text: object, pmid: str | None) -> None:
+    """A number, a label or an address; the id of PubMed Central is another one."""
+    assert ids.parse_pmid(text) == pmid
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["at " * 100, "arxiv " * 50, "https://a.example/" + "a/" * 140, "https://a.example/?" + "a&" * 140]
+    + [piece * 60 for piece in ("{", "\\url{", "a-", "doi ", "%25", "&amp;", ")")],
+)
+def test_ids_take_no_time(text: str) -> None:
+    """No text of the permitted length is shared out in many ways."""
+    start = time.process_time()
+    for _ in range(20):
+        ids.parse_arxiv_id(text)
+        ids.parse_doi(f"{text[:290]}10.1/")
+        ids.parse_doi(f"10.1000/{text[:290]}")
+        ids.parse_pmid(text)
+    assert time.process_time() - start < 0.5
 
 
 def test_content_ids_ignore_case_width_and_spacing() -> None:

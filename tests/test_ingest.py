@@ -502,3 +502,18 @@ def test_a_library_that_fails_is_no_reason_to_begin_anew(agent: PaperAgent, serv
     with pytest.raises(StoreError):
         agent.ingest(OAI)
     assert services.history == []
+
+
+def test_a_run_in_which_everything_was_skipped_is_an_error(tmp_path: Path) -> None:
+    """Its reasons are in the message; a run that reads one paper is no error."""
+    empty, good = tmp_path / "empty.bib", tmp_path / "good.bib"
+    empty.write_text("@article{a, title={One}}\n@article{b, title={Two}}\n")
+    good.write_text("@article{c, title={Three}, abstract={We measure how lanterns hum in still air.}}\n")
+    with PaperAgent(home=tmp_path / "home") as agent:
+        with pytest.raises(
+            FeedError, match=r"no paper was read; all records were skipped: no abstract \(2\)"
+        ) as caught:
+            agent.ingest(empty, vectors=False)
+        assert caught.value.report is not None
+        assert caught.value.report.skipped == {"no abstract": 2}
+        assert agent.ingest([empty, good], vectors=False).read == 1

@@ -102,6 +102,7 @@ class PaperAgent:
         sources: str | Path | Iterable[str | Path],
         *,
         date: Day = None,
+        format: str | None = None,  # noqa: A002 - the name that callers expect
         progress: Progress | None = None,
         vectors: bool = True,
         shard: str | None = None,
@@ -116,6 +117,7 @@ class PaperAgent:
             sources: One feed or several: a path, ``-`` for standard input, a URL, or a live feed such as
                 ``arxiv:cs.CL``.
             date: The day on which the papers were listed, for feeds without dates.
+            format: The format of files, such as ``csv``; by default it is detected.
             progress: Called as ``progress(stage, done, total)`` with ``read``, ``index`` or ``embed``.
             vectors: Whether to compute embeddings.
             shard: ``"2/8"`` reads and embeds the second of eight shares, so that eight processes can fill
@@ -127,8 +129,8 @@ class PaperAgent:
 
         Raises:
             InputError: there is no source, or ``shard`` is invalid.
-            FeedError: a feed could not be read to its end. All other feeds were read; the error's
-                ``report`` covers every feed.
+            FeedError: a feed could not be read to its end, or all records were skipped. All other feeds
+                were read; the error's ``report`` covers every feed.
             StoreError, StoreLockedError: the library cannot be written.
         """
         from paperagent.ingest import IngestOptions, IngestRunner, make_feed_client
@@ -138,6 +140,7 @@ class PaperAgent:
             self._today(),
             arguments.day(date, "date"),
             share,
+            format=format,
             restart=restart,
             progress=progress,
         )

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError
+from paperagent.errors import FeedError, InputError, NoLibraryError, PaperAgentError, StoreError, visible
 from paperagent.factory import secret_value
 from paperagent.layout import counted
 from paperagent.library.followed_feeds import STATE_PREFIX, display_source
@@ -42,6 +42,8 @@ class IngestOptions:
     """The day on which a feed without dates listed its papers."""
     shard: Shard | None = None
     """The share of the papers to read; None for all."""
+    format: str | None = None
+    """The name of the format of files; None to detect it."""
     restart: bool = False
     """Whether a live feed is read from its beginning instead of resumed."""
     progress: Progress | None = None
@@ -123,6 +125,8 @@ class IngestRunner:
                 self._client.close()
         report = _total_report(feeds)
         errors = [feed.error for feed in feeds if feed.error is not None and not feed.ignored]
+        if not errors and report.skipped and not report.read:
+            errors = [_nothing_read(report)]
         if errors:
             raise _combined_error(errors, report)
         return report
@@ -155,10 +159,10 @@ class IngestRunner:
             except (FeedError, InputError) as error:
                 feeds[-1].error = error
         if all(feed.ignored for feed in feeds[first:]):
-            from paperagent.feeds.reader import SUPPORTED
+            from paperagent.feeds.detection import HELP
 
             name, count = display_source(source), counted(len(files), "file")
-            no_feed = FeedError(f"{name}: contains no feed ({count}); paperagent reads {SUPPORTED}")
+            no_feed = FeedError(f"{name}: contains no feed ({count}); {HELP}")
             feeds.append(FeedProgress(name, error=no_feed))
 
     def _read_feed(self, source: str | Path, progress: FeedProgress) -> None:
@@ -170,11 +174,15 @@ class IngestRunner:
         from paperagent.feeds.reader import open_feed
 
         # The feed is opened before the library, so that an unreadable feed creates no library.
-        with open_feed(source, date=self._options.date) as feed:
+        with open_feed(source, date=self._options.date, format=self._options.format) as feed:
             progress.reports.append(self._store_records(feed.records))
             progress.notes += feed.notes
 
     def _read_live_feed(self, live_feed: LiveFeed, progress: FeedProgress) -> None:
+        if self._options.format is not None:
+            raise InputError(
+                f"{display_source(live_feed.source)}: a live feed has its own format; leave out --format"
+            )
         if self._options.shard is not None:  # every share would have to fetch the whole feed
             raise InputError(
                 f"{display_source(live_feed.source)}: a live feed is read by one process; leave out --shard, "
@@ -232,6 +240,16 @@ def _total_report(feeds: Sequence[FeedProgress]) -> IngestReport:
     total = merge_reports([report for feed in feeds for report in feed.reports])
     notes = tuple(f"{feed.source}: {note}" for feed in feeds for note in feed.notes)
     return replace(total, feeds=tuple(f.report() for f in feeds), notes=(*total.notes, *notes))
+
+
+def _nothing_read(report: IngestReport) -> FeedError:
+    """Return the error of a run in which every record was skipped."""
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in report.skipped.items())
+    names = ", ".join(feed.source for feed in report.feeds if feed.skipped)
+    return FeedError(
+        f"{visible(names, limit=200)}: no paper was read; all records were skipped: {reasons}; "
+        "check that the feed has titles and abstracts"
+    )
 
 
 def _combined_error(errors: Sequence[PaperAgentError], report: IngestReport) -> PaperAgentError:

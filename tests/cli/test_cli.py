@@ -109,6 +109,7 @@ def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixt
         "progress": None,
         "vectors": False,
         "shard": None,
+        "format": None,
         "restart": False,
     }
 

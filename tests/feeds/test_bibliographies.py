@@ -167,14 +167,14 @@ def test_any_latex_gives_text(text: str) -> None:
 @given(st.text(alphabet='@{}()"=,#\\ab1 \n', max_size=80))
 def test_any_text_gives_entries(text: str) -> None:
     """No text raises: every entry becomes a paper or a reason."""
-    assert all(isinstance(e, Paper | Skipped) for e in (*bibtex.parse(text), *ris.parse(text)))
+    assert all(isinstance(e, Paper | Skipped) for e in (*bibtex.parse(text, "x"), *ris.parse(text, "x")))
 
 
 def test_hostile_bibtex_is_stopped_in_time() -> None:
     """Entries that never end are given up after a hundred, each within a bounded look."""
     start = time.process_time()
     with pytest.raises(FeedError, match="broken entries"):
-        list(bibtex.parse("@a{b, c={{" * 200_000))
+        list(bibtex.parse("@a{b, c={{" * 200_000, "x"))
     assert time.process_time() - start < 10.0
 
 
@@ -183,7 +183,7 @@ def test_macros_of_macros_fill_no_memory() -> None:
     bomb = "@string{a = {" + "x" * 100 + "}}\n"
     bomb += "".join(f"@string{{{n} = {' # '.join([p] * 10)}}}\n" for p, n in pairwise("abcdefghijkl"))
     entry = f"@article{{k, title={{T one}}, abstract={{{ABSTRACT}}}, journal = l}}"
-    found = list(bibtex.parse(bomb + entry))
+    found = list(bibtex.parse(bomb + entry, "x"))
     assert [type(e) for e in found] == [Skipped, Paper]
     assert isinstance(found[0], Skipped)
     assert found[0].reason == "broken BibTeX entry"
@@ -193,10 +193,10 @@ def test_macros_are_worth_a_bounded_text_in_all() -> None:
     """Neither a long entry nor many short ones make a small file a large one."""
     long = "@string{a = {" + "x" * 50_000 + "}}\n"
     fields = ", ".join(f"f{n} = a # a # a" for n in range(100))
-    assert [type(e) for e in bibtex.parse(f"{long}@article{{k, {fields}}}")] == [Skipped]
+    assert [type(e) for e in bibtex.parse(f"{long}@article{{k, {fields}}}", "x")] == [Skipped]
     entry = f"@article{{k, title={{T}}, abstract={{{ABSTRACT}}}, note = a # a}}\n"
     with pytest.raises(FeedError, match=r"macros \(@string\)"):
-        list(bibtex.parse(long + entry * 300))
+        list(bibtex.parse(long + entry * 300, "x"))
 
 
 BLANK = " " * 40_000
@@ -216,7 +216,7 @@ def test_white_space_without_end_takes_no_time(text: str) -> None:
     """No pattern shares it out anew in every way: 40 kB took seconds."""
     start = time.process_time()
     bibtex.looks_like(text)
-    assert all(isinstance(e, Paper | Skipped) for e in bibtex.parse(text))
+    assert all(isinstance(e, Paper | Skipped) for e in bibtex.parse(text, "x"))
     assert time.process_time() - start < 1.0
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paperagent.errors import FeedError
+from paperagent.errors import FeedError, InputError
 from paperagent.feeds.formats import huggingface
 from paperagent.feeds.reader import open_feed
 from paperagent.text.sanitize import clean_text
@@ -112,20 +112,30 @@ def test_a_title_that_ends_like_a_sentence_is_still_a_title(parse: Parse) -> Non
 
 
 def test_a_page_without_its_header_is_read_when_it_is_strict(parse: Parse) -> None:
-    """Title and abstract pairs alone are enough."""
+    """Several pairs of title and abstract alone are enough; fewer could be any text."""
     long = FIRST + " " + SECOND
-    papers, _ = parse(f"One\n\n{long}\n\nTwo\n\n{long}")
-    assert pairs(papers) == [("One", long), ("Two", long)]
+    papers, _ = parse(f"One\n\n{long}\n\nTwo\n\n{long}\n\nThree\n\n{long}")
+    assert pairs(papers) == [("One", long), ("Two", long), ("Three", long)]
+    with pytest.raises(FeedError, match="text of no known format"):
+        parse(f"One\n\n{long}\n\nTwo\n\n{long}")
+
+
+def test_a_single_pair_is_read_when_the_format_is_given(tmp_path: Path) -> None:
+    """``--format daily-papers`` stands for the header."""
+    path = tmp_path / "page.txt"
+    path.write_text(f"One\n\n{FIRST}\n")
+    with open_feed(path, format="daily-papers") as feed:
+        assert [e.title for e in feed.records if isinstance(e, Paper)] == ["One"]
+    with pytest.raises(InputError, match="format: page is not one of ris"):
+        open_feed(path, format="page")
 
 
 @pytest.mark.parametrize(
     "text", ["just a note", "root:x:0:0:root\nbin:x:1:1:bin\n", "# Readme\n\nRun it.\n\n- a\n- b\n"]
 )
 def test_other_text_is_no_page(text: str, parse: Parse) -> None:
-    """Notes, lists and tables are refused, with the formats that are read."""
-    with pytest.raises(
-        FeedError, match="text of no known format; paperagent reads a saved Daily Papers page"
-    ):
+    """Notes, lists and tables are refused, with the place that lists the formats."""
+    with pytest.raises(FeedError, match="text of no known format; 'paperagent ingest --help' lists"):
         parse(text)
 
 

@@ -22,11 +22,14 @@ from paperagent.cli.options import (
 )
 from paperagent.cli.session import Session, progress_bar, show, show_json, show_text
 from paperagent.errors import InputError, PaperAgentError, StoreError, visible
+from paperagent.feeds.formats import FORMATS
 from paperagent.layout import Block, counted, row_blocks
 from paperagent.types import FeedReport, IngestReport
 
+_FORMAT_LIST = "\b\nFormats:\n" + "\n".join(f"  {each.name:15}  {each.title}" for each in FORMATS.values())
 
-@click.command()
+
+@click.command(epilog=_FORMAT_LIST)
 @click.argument("sources", metavar="SOURCE…", nargs=-1, shell_complete=complete_path)
 @click.option("--follow", is_flag=True, help="Read the followed feeds (see 'feeds add'); suited to cron.")
 @click.option(
@@ -36,6 +39,13 @@ from paperagent.types import FeedReport, IngestReport
 @click.option("--anew", "restart", flag_value=True, hidden=True, help="Old name of --restart.")
 @click.option(
     "--date", "day", type=DateParam(), help="Date on which the feed listed its papers, if it has none itself."
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(list(FORMATS)),
+    metavar="NAME",
+    help="Format of the files; by default it is detected.",
 )
 @click.option("--no-vectors", is_flag=True, help="Skip embedding; keyword search works at once.")
 @click.option("--batch", is_flag=True, help="Compute embeddings via OpenAI's Batch API, as 'embed --batch'.")
@@ -68,17 +78,16 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
     quiet, as_json = options["quiet"], options["as_json"]
     if quiet and as_json:
         raise click.UsageError("--json and --quiet: cannot be combined; use one of them")
-    _check_sources(sources, options | {"day": day})
-    arguments = {
+    _check_sources(sources, options | {"date": day, "format": options["format_name"]})
+    arguments: dict[str, Any] = {
         "vectors": not (options["no_vectors"] or options["batch"]),
         "restart": bool(options["restart"]),
     }
+    for_files = {"date": day, "format": options["format_name"], "shard": options["shard"]}
     with session.agent() as agent, progress_bar(quiet=quiet or as_json) as progress:
         try:
             if sources:
-                report = agent.ingest(
-                    list(sources), date=day, progress=progress, shard=options["shard"], **arguments
-                )
+                report = agent.ingest(list(sources), progress=progress, **for_files, **arguments)
             else:
                 report = agent.ingest_followed(options["follow_file"], progress=progress, **arguments)
             if options["batch"]:
@@ -108,8 +117,11 @@ def _check_sources(sources: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(
             "--follow and --shard: cannot be combined; let one process read the feeds, and shard 'embed'"
         )
-    if following and options["day"]:
-        raise click.UsageError("--follow and --date: cannot be combined; use --date with a SOURCE")
+    for option in ("date", "format"):
+        if following and options[option]:
+            raise click.UsageError(
+                f"--follow and --{option}: cannot be combined; use --{option} with a SOURCE"
+            )
     if not following and not sources:
         raise click.UsageError("missing SOURCE: no feed given; give a file, a service, or --follow")
     if not all(source.strip() for source in sources):

@@ -1,4 +1,4 @@
-"""Open a feed: detect its format and yield its papers. The only module that knows every format."""
+"""Open a feed: detect its format and yield its papers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import codecs
 import datetime as dt
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from paperagent.errors import FeedError, InputError, visible
-from paperagent.feeds import formats, strict_json
-from paperagent.feeds.record import FeedEntry, InvalidRecordError, limit_entries
+from paperagent.feeds import detection, strict_json
+from paperagent.feeds.formats import DAILY_PAPERS, FORMATS, HF_DAILY, ROOTS, Format, Kind
+from paperagent.feeds.record import FeedEntry, limit_entries
 from paperagent.feeds.source import (
-    HEAD_BYTES,
     MAX_DOCUMENT_BYTES,
     MAX_STREAM_BYTES,
     SERVICE_SCHEMES,
     URL_SCHEMES,
     FeedSource,
-    UnknownFormatError,
     open_file,
     open_stream,
 )
@@ -32,39 +31,10 @@ from paperagent.types import Paper
 STDIN = "-"
 SAMPLE = "sample"
 """The source that names the sample feed: ``paperagent ingest sample``."""
-SUPPORTED = (
-    "a saved Daily Papers page, Daily Papers JSON, arXiv Atom, OAI-PMH, PubMed and ACL Anthology XML, "
-    "BibTeX, RIS, arXiv metadata snapshot and daily listings (JSON lines), paperagent JSON lines"
-)
-_JSON_DOCUMENT = "json"
-"""A whole JSON document; its first item tells the format."""
-_XML_DOCUMENT = "xml"
-"""An XML document; its root element tells the format."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
-_BINARY_SIGNATURES = (
-    (b"%PDF", "PDF"),
-    (b"\x89PNG", "PNG"),
-    (b"\x7fELF", "ELF"),
-    (b"GIF8", "GIF"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"SQLite format 3\0", "SQLite"),
-    (b"\xca\xfe\xba\xbe", "Java"),
-    (b"{\\rtf", "RTF"),
-    (b"%!PS", "PostScript"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
-)
-_XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf"})
-_BIBTEX_SUFFIXES = frozenset({".bib", ".bibtex"})
-_HTML = re.compile(
-    # Atomic groups: a run of comments cannot be split in other ways on backtracking.
-    rb"(?>(?:(?><!--.*?-->|<\?.*?\?>)\s*)*)<(?:!doctype\s+html|html|head|body|script)\b",
-    re.IGNORECASE | re.DOTALL,
-)
 _XML_DECLARATION = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"'>]{1,40})[\"']")
 _XML_ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"})
-_MAX_SNIFFED_LINES = 50
-_SNIFFED_TEXT_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +66,7 @@ def open_feed(
     *,
     stdin: BinaryIO | None = None,
     date: dt.date | None = None,
+    format: str | None = None,  # noqa: A002 - the name that callers expect
     max_bytes: int | None = None,
 ) -> Feed:
     """Open a feed and detect its format.
@@ -103,17 +74,20 @@ def open_feed(
     Args:
         source: a path, ``-`` for standard input, or ``sample`` for the invented papers in the package.
         stdin: the binary stream that ``-`` reads; by default the standard input of the process.
-        date: the day on which a saved Daily Papers page listed its papers.
+        date: the day on which the feed listed its papers, for papers that have no date themselves.
+        format: the name of the format; by default it is detected.
         max_bytes: limit on the decompressed size; by default 50 MB for a feed that is read whole and 16 GB
             for one that is read line by line.
 
     Raises:
-        InputError: the source is empty.
+        InputError: the source is empty, or there is no such format.
         FeedError: the source is not a feed, or cannot be read. Iterating raises it too if a feed breaks off.
     """
+    if format is not None and format not in FORMATS:
+        raise InputError(f"format: {visible(format, limit=40)} is not one of {', '.join(FORMATS)}")
     opened = _open_source(source, stdin)
     try:
-        return _detect_and_parse(opened, date, max_bytes)
+        return _detect_and_parse(opened, date=date, format_name=format, max_bytes=max_bytes)
     except BaseException:
         opened.close()
         raise
@@ -121,7 +95,7 @@ def open_feed(
 
 def parse_feed(file: BinaryIO, label: str) -> list[FeedEntry]:
     """Return the entries of a feed that was fetched whole; ``label`` names it in messages."""
-    with _detect_and_parse(FeedSource(file, label), None, None) as feed:
+    with _detect_and_parse(FeedSource(file, label)) as feed:
         return list(feed.records)
 
 
@@ -149,21 +123,29 @@ def _not_a_file(scheme: str, source: str) -> FeedError:
     if scheme.lower() in {*URL_SCHEMES, *SERVICE_SCHEMES}:
         return FeedError(f"{name}: is fetched, not opened; give it to ingest")
     why = "scheme not allowed; give a file, - for stdin, https://… or one of " + ", ".join(SERVICE_SCHEMES)
-    return FeedError(f"{name}: {why} ({SUPPORTED})")
+    return FeedError(f"{name}: {why}")
 
 
-def _detect_and_parse(source: FeedSource, date: dt.date | None, max_bytes: int | None) -> Feed:
+def _detect_and_parse(
+    source: FeedSource,
+    *,
+    date: dt.date | None = None,
+    format_name: str | None = None,
+    max_bytes: int | None = None,
+) -> Feed:
     source.limit = max_bytes or MAX_DOCUMENT_BYTES
-    name = _detect(source)
-    convert = _json_converter(name)
-    if convert is not None:
+    chosen = FORMATS[format_name] if format_name else None
+    detected = chosen if chosen and chosen.kind is not Kind.JSON else detection.detect(source)
+    if isinstance(detected, Format) and detected.kind is Kind.JSON:  # JSON lines
         source.limit = max_bytes or MAX_STREAM_BYTES
         source.check_size()
-        return Feed(name, _closing(source, strict_json.parse_lines(source.lines(), convert)), source)
+        each = chosen or detected
+        papers = strict_json.parse_lines(source.lines(), each.load_parser())
+        return Feed(each.name, _closing(source, _with_day(papers, date)), source)
     source.check_size()
-    name, entries, notes = _parse_document(source, name, date)
+    name, entries, notes = _parse_document(source, chosen or detected, date)
     source.close()
-    return Feed(name, iter(entries), source, notes)
+    return Feed(name, _with_day(entries, date), source, notes)
 
 
 def _closing(source: FeedSource, records: Iterator[FeedEntry]) -> Iterator[FeedEntry]:
@@ -173,87 +155,78 @@ def _closing(source: FeedSource, records: Iterator[FeedEntry]) -> Iterator[FeedE
         source.close()
 
 
+def _with_day(entries: Iterable[FeedEntry], day: dt.date | None) -> Iterator[FeedEntry]:
+    """Yield the entries; papers without any date get ``day`` as the day of their listing."""
+    for entry in entries:
+        if day and isinstance(entry, Paper) and not (entry.published or entry.listed or entry.updated):
+            yield replace(entry, listed=day)
+        else:
+            yield entry
+
+
 # --- formats ---
 
 
-def _json_converter(name: str) -> strict_json.Converter | None:
-    """Return the function that converts a record of a JSON format; None for other formats."""
-    if name == formats.PAPERAGENT:
-        from paperagent.feeds.formats import jsonl
-
-        return jsonl.convert
-    if name == formats.HF_DAILY:
-        from paperagent.feeds.formats import huggingface
-
-        return huggingface.convert
-    if name in {formats.ARXIV_SNAPSHOT, formats.ARXIV_JSONL}:
-        from paperagent.feeds.formats import arxiv
-
-        return arxiv.convert_snapshot if name == formats.ARXIV_SNAPSHOT else arxiv.convert_listing
-    return None
-
-
 def _parse_document(
-    source: FeedSource, name: str, date: dt.date | None
+    source: FeedSource, detected: Format | Kind, date: dt.date | None
 ) -> tuple[str, list[FeedEntry], tuple[str, ...]]:
     """Read a whole feed before its first paper is used, because a truncated document is an error.
 
     Returns the name of the format, the entries and notes.
     """
-    if name == _XML_DOCUMENT:
-        return *_parse_xml(_decode_xml(source), source.label), ()
+    kind = detected.kind if isinstance(detected, Format) else detected
+    chosen = detected if isinstance(detected, Format) else None
+    if kind is Kind.XML:
+        text = _decode_xml(source)
+        each = chosen or _xml_format(text, source.label)
+        return each.name, each.load_parser()(text, source.label), ()
     text, label = source.text(), source.label
-    if name == _JSON_DOCUMENT:
-        return *_parse_json(text.strip(), label), ()
-    if name == formats.BIBTEX:
-        from paperagent.feeds.formats import bibtex
+    if chosen is None or kind is Kind.JSON:
+        return *_parse_json(text.strip(), label, chosen), ()
+    entries = list(limit_entries(chosen.load_parser()(text, label), label))
+    if not entries:
+        raise FeedError(f"{label}: {chosen.title} without a record; save or export it again")
+    return chosen.name, entries, _page_notes(chosen, text, date)
 
-        return name, list(limit_entries(bibtex.parse(text), label)), ()
-    if name == formats.RIS:
-        from paperagent.feeds.formats import ris
 
-        return name, list(limit_entries(ris.parse(text), label)), ()
+def _page_notes(chosen: Format, text: str, date: dt.date | None) -> tuple[str, ...]:
+    if chosen.name != DAILY_PAPERS or date is not None:
+        return ()
     from paperagent.feeds.formats import huggingface
 
-    if not huggingface.looks_like_page(text):
-        raise UnknownFormatError(
-            f"{label}: not a feed: text of no known format; paperagent reads {SUPPORTED}"
-        )
-    entries = list(limit_entries(huggingface.parse_page(text, label, listing_day=date), label))
-    if not any(isinstance(entry, Paper) for entry in entries):
-        raise FeedError(f"{label}: a Daily Papers page without a paper; save the whole page as text")
-    note = None if date else huggingface.header_note(text)
-    return name, entries, (note,) if note else ()
+    note = huggingface.header_note(text)
+    return (note,) if note else ()
 
 
-def _parse_xml(text: str, label: str) -> tuple[str, list[FeedEntry]]:
-    from paperagent.feeds.formats import acl, arxiv, oai_pmh, pubmed
-    from paperagent.feeds.strict_xml import root_name
+def _xml_format(text: str, label: str) -> Format:
+    """Return the format whose root element the document has."""
+    from paperagent.feeds import strict_xml
 
-    root = root_name(text)
-    if root == oai_pmh.ROOT:
-        return formats.OAI_PMH, oai_pmh.parse(text, label)
-    if root in pubmed.ROOTS:
-        return formats.PUBMED, pubmed.parse(text, label)
-    if root == acl.ROOT:
-        return formats.ACL_ANTHOLOGY, acl.parse(text, label)
-    return formats.ARXIV_ATOM, arxiv.parse_atom(text, label)
+    def reject(tag: str, _depth: int, _attributes: Mapping[str, str]) -> None:
+        name = visible(strict_xml.local_name(tag), limit=60)
+        raise detection.not_a_feed(label, f"XML with the root element {name}")
+
+    root = strict_xml.root_name(text)
+    if root not in ROOTS:
+        strict_xml.parse(text, label, reject, {})  # a DTD or broken XML is the better message
+    return ROOTS[root]
 
 
-def _parse_json(text: str, label: str) -> tuple[str, list[FeedEntry]]:
+def _parse_json(text: str, label: str, chosen: Format | None) -> tuple[str, list[FeedEntry]]:
     values = strict_json.parse_document(text, label)
     if len(values) == 1 and isinstance(values[0], dict):
         values = _unwrap(values[0], label)
-    name = next((n for n in map(_json_format, values) if n), None) if values else formats.HF_DAILY
-    convert = _json_converter(name or "")
-    if name is None or convert is None:
-        raise UnknownFormatError(f"{label}: not a feed: JSON of no known shape; paperagent reads {SUPPORTED}")
-    return name, list(limit_entries(strict_json.parse_items(values, convert), label))
+    each = chosen or next((f for f in map(detection.json_format, values) if f), None)
+    if each is None and not values:
+        each = FORMATS[HF_DAILY]  # a day without papers
+    if each is None:
+        raise detection.not_a_feed(label, "JSON of no known shape")
+    return each.name, list(limit_entries(strict_json.parse_items(values, each.load_parser()), label))
 
 
 def _unwrap(document: dict[str, object], label: str) -> list[object]:
     """Return the items of a document that wraps them in an object, such as ``{"dailyPapers": [...]}``."""
-    if _json_format(document) is not None:
+    if detection.json_format(document) is not None:
         return [document]
     message = document.get("error") or document.get("message")
     if isinstance(message, str):
@@ -261,92 +234,7 @@ def _unwrap(document: dict[str, object], label: str) -> list[object]:
             f"{label}: the server said: {visible(clean_text(message), limit=200)}; fetch it again"
         )
     lists = (value for value in document.values() if isinstance(value, list))
-    return next((items for items in lists if any(map(_json_format, items))), [document])
-
-
-# --- detection ---
-
-
-def _detect(source: FeedSource) -> str:
-    """Return the name of the format, or that of a JSON or XML document whose content tells it.
-
-    Raises:
-        FeedError: it is not a feed; the message says what it looks like instead.
-    """
-    head = source.head.lstrip()
-    for signature, name in _BINARY_SIGNATURES:
-        if source.head.startswith(signature):
-            raise _not_a_feed(source, f"looks like {name}")
-    if b"\0" in source.head[:4096]:
-        raise _binary_error(source)
-    if head[:100].lower().startswith(b"rate exceeded"):
-        raise FeedError(f"{source.label}: arXiv said: Rate exceeded.; wait a minute and fetch it again")
-    name = _detect_by_content(source, head)
-    if source.suffix in _XML_SUFFIXES and name != _XML_DOCUMENT:
-        actual = "JSON" if head[:1] in b"[{" else "text"
-        raise FeedError(
-            f"{source.label}: looks like {actual}, not XML; rename the file, or fetch the feed again"
-        )
-    return name
-
-
-def _detect_by_content(source: FeedSource, head: bytes) -> str:
-    first = head[:1]
-    if first == b"<":
-        if _HTML.match(head[:4096]):
-            raise UnknownFormatError(
-                f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
-            )
-        return _XML_DOCUMENT
-    if first == b"[":
-        return _JSON_DOCUMENT
-    if first == b"{":
-        return _detect_json_lines(source) or _JSON_DOCUMENT
-    from paperagent.feeds.formats import ris
-
-    text = head[:_SNIFFED_TEXT_BYTES].decode("utf-8", "replace")
-    if ris.looks_like(text):
-        return formats.RIS
-    if first in b"@%" or source.suffix in _BIBTEX_SUFFIXES:
-        from paperagent.feeds.formats import bibtex
-
-        if bibtex.looks_like(text):
-            return formats.BIBTEX
-    return formats.DAILY_PAPERS
-
-
-def _detect_json_lines(source: FeedSource) -> str | None:
-    """Return the format of the first line that is a known record; None if no line is one."""
-    lines = source.head.splitlines()
-    if len(source.head) == HEAD_BYTES:
-        lines = lines[:-1]
-    for line in lines[:_MAX_SNIFFED_LINES]:
-        try:
-            name = _json_format(strict_json.decode(line.decode().strip()))
-        except (InvalidRecordError, UnicodeDecodeError):
-            continue
-        if name:
-            # Daily Papers JSON is small and may have one item per line: it is read as a document.
-            return None if name == formats.HF_DAILY else name
-    return None
-
-
-def _json_format(record: Any) -> str | None:
-    """Return the format of a JSON record, judged by its keys; None if it is unknown."""
-    if not isinstance(record, dict):
-        return None
-    keys = record.keys()
-    if "paper_id" in keys:
-        return formats.PAPERAGENT
-    if isinstance(record.get("paper"), dict) or (
-        "summary" in keys and keys & {"publishedAt", "submittedOnDailyAt"}
-    ):
-        return formats.HF_DAILY
-    if "abstract" in keys and keys & {"versions", "authors_parsed", "update_date", "submitter"}:
-        return formats.ARXIV_SNAPSHOT
-    if "id" in keys and keys & {"title", "abstract", "summary"}:
-        return formats.ARXIV_JSONL
-    return formats.PAPERAGENT if {"title", "abstract"} <= keys else None
+    return next((items for items in lists if any(map(detection.json_format, items))), [document])
 
 
 def _decode_xml(source: FeedSource) -> str:
@@ -378,22 +266,3 @@ def _allowed_encoding(declared: str, label: str) -> str:
     if name not in _XML_ENCODINGS:
         raise FeedError(f"{label}: encoding {declared!r} is not allowed; save it as UTF-8")
     return name
-
-
-def _binary_error(source: FeedSource) -> FeedError:
-    # If the file is too large, or a decompression bomb, that is the better message.
-    source.check_size()
-    if source.is_compressed:
-        source.read()
-    even_zeros, odd_zeros = source.head[:4096:2].count(0), source.head[1:4096:2].count(0)
-    half = len(source.head[:4096]) // 4
-    if max(even_zeros, odd_zeros) > half > min(even_zeros, odd_zeros) * 4:
-        return FeedError(
-            f"{source.label}: encoding could not be determined (UTF-16 without a byte order mark?); "
-            "save it as UTF-8"
-        )
-    return _not_a_feed(source, "looks like binary data")
-
-
-def _not_a_feed(source: FeedSource, what: str) -> FeedError:
-    return UnknownFormatError(f"{source.label}: not a feed: {what}; paperagent reads {SUPPORTED}")

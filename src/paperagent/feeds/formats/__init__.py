@@ -1,10 +1,62 @@
-"""The feed formats: one module for each family, and their names.
+"""The feed formats: their names, and the module that reads each.
 
-A module of a text or XML format has ``parse(text, label)``, one of a JSON format ``convert(record)`` for a
-single record. `feeds.reader` detects the format and imports only the module that it needs.
+A module reads one format, or a few of one publisher:
+
+* a text format has ``looks_like(text)`` and ``parse(text, label)``;
+* an XML format has ``parse(text, label)``, and is recognized by the root element;
+* a JSON format has ``convert(record)`` for a single record, and is recognized by the record's keys.
+
+`feeds.detection` recognizes the format, and only the module that is needed is imported.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import Any
+
+
+class Kind(StrEnum):
+    """How a format is read."""
+
+    TEXT = "text"
+    XML = "XML"
+    JSON = "JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A feed format."""
+
+    name: str
+    """The value of ``--format``, and the source that papers get."""
+    title: str
+    """The name in messages."""
+    kind: Kind
+    parser: str
+    """``module:function`` in this package: a ``parse`` or ``convert``."""
+    suffixes: tuple[str, ...] = ()
+    """Suffixes of file names that belong to this format alone."""
+    roots: tuple[str, ...] = ()
+    """Names of an XML format's root element."""
+
+    def load_parser(self) -> Callable[..., Any]:
+        """Import and return the function that reads a document or converts a record."""
+        module, _, function = self.parser.partition(":")
+        parser: Callable[..., Any] = getattr(import_module(f"{__name__}.{module}"), function)
+        return parser
+
+    def looks_like(self, text: str) -> bool:
+        """Return whether ``text``, the beginning of a feed, is in this text format."""
+        module = import_module(f"{__name__}.{self.parser.partition(':')[0]}")
+        return bool(module.looks_like(text))
+
+
+def _by_name(formats: Iterable[Format]) -> dict[str, Format]:
+    return {each.name: each for each in formats}
+
 
 PAPERAGENT = "paperagent"
 """Our own JSON lines, which ``export`` writes."""
@@ -19,3 +71,27 @@ PUBMED = "pubmed"
 ACL_ANTHOLOGY = "acl-anthology"
 BIBTEX = "bibtex"
 RIS = "ris"
+
+FORMATS = _by_name(
+    (
+        # Text formats, in the order in which they are tried.
+        Format(RIS, "RIS", Kind.TEXT, "ris:parse", (".ris",)),
+        Format(BIBTEX, "BibTeX", Kind.TEXT, "bibtex:parse", (".bib", ".bibtex", ".biblatex")),
+        Format(DAILY_PAPERS, "a saved Daily Papers page", Kind.TEXT, "huggingface:parse_page"),
+        Format(ARXIV_ATOM, "Atom", Kind.XML, "arxiv:parse_atom", (".atom",), roots=("feed",)),
+        Format(OAI_PMH, "OAI-PMH", Kind.XML, "oai_pmh:parse", roots=("OAI-PMH",)),
+        Format(PUBMED, "PubMed XML", Kind.XML, "pubmed:parse", roots=("PubmedArticleSet", "PubmedArticle")),
+        Format(ACL_ANTHOLOGY, "ACL Anthology XML", Kind.XML, "acl:parse", roots=("collection",)),
+        # JSON formats
+        Format(PAPERAGENT, "paperagent's JSON lines", Kind.JSON, "jsonl:convert"),
+        Format(HF_DAILY, "Daily Papers JSON", Kind.JSON, "huggingface:convert"),
+        Format(ARXIV_SNAPSHOT, "arXiv's metadata snapshot", Kind.JSON, "arxiv:convert_snapshot"),
+        Format(ARXIV_JSONL, "JSON lines of arXiv papers", Kind.JSON, "arxiv:convert_listing"),
+    )
+)
+"""All formats by name."""
+TEXT_FORMATS = tuple(each for each in FORMATS.values() if each.kind is Kind.TEXT)
+ROOTS = {root: each for each in FORMATS.values() for root in each.roots}
+"""Root element → XML format."""
+SUFFIXES = {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
+"""Suffix of a file name → the format that it promises."""

@@ -63,7 +63,8 @@ class _BrokenEntryError(ValueError):
 class _Macros:
     """The macros that ``@string`` defines, and the months. Limits their expansion, as macros may nest."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._values = {month: str(number) for number, month in enumerate(_MONTHS, 1)}
         self._budget = _MAX_EXPANSION
 
@@ -75,7 +76,7 @@ class _Macros:
         self._budget -= len(value)
         if self._budget < 0:
             raise FeedError(
-                f"BibTeX: macros (@string) of more than {_MAX_EXPANSION:,} characters in all; shorten them"
+                f"{self._label}: macros (@string) of over {_MAX_EXPANSION:,} characters in all; shorten them"
             )
         return value
 
@@ -85,9 +86,9 @@ def looks_like(text: str) -> bool:
     return bool(_ENTRY_LINE.search(text))
 
 
-def parse(text: str) -> Iterator[FeedEntry]:
+def parse(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each entry; raise FeedError after 100 broken entries."""
-    macros = _Macros()
+    macros = _Macros(label)
     position = line = counted_to = broken = 0
     while entry := _ENTRY.search(text, position):
         kind, position = entry[1].lower(), entry.end()
@@ -107,7 +108,7 @@ def parse(text: str) -> Iterator[FeedEntry]:
             broken += 1
             if broken > _MAX_BROKEN_ENTRIES:  # searching for the end of each takes long
                 raise FeedError(
-                    f"BibTeX: more than {_MAX_BROKEN_ENTRIES} broken entries; repair the file"
+                    f"{label}: more than {_MAX_BROKEN_ENTRIES} broken entries; repair the file"
                 ) from None
         except InvalidRecordError as error:
             yield Skipped(f"entry at line {line + 1}", error.reason)

@@ -11,10 +11,10 @@ as title or prose by its look and, if they differ within the page, by the gaps b
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from paperagent.errors import FeedError
@@ -58,6 +58,9 @@ _MAX_WRAP_COLUMN = 200
 _MIN_PROSE_LENGTH = 300
 _LONG_TITLE = 160
 _MAX_LINES = 1_000_000
+_MIN_PAIRS = 3
+"""Fewer titles with abstracts could be any text, such as notes with headings."""
+_MAX_CHECKED_PAIRS = 20
 _SENTENCE_BREAK = re.compile(r"[.!?][)\]\"'’”]?\s+[A-Z0-9\[(]")
 _SENTENCE_END = re.compile(r"(?:[.!…]|\.\.\.)[)\]\"'’”]?$")
 
@@ -109,13 +112,8 @@ class TextBlock:
     """Whether it looks like an abstract rather than a title."""
 
 
-def parse_page(text: str, label: str, *, listing_day: dt.date | None = None) -> Iterator[FeedEntry]:
+def parse_page(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each title of a saved page.
-
-    Args:
-        text: the page.
-        label: the feed's name for messages.
-        listing_day: the day on which the page listed its papers.
 
     Raises:
         FeedError: the text is too long for a page.
@@ -124,7 +122,7 @@ def parse_page(text: str, label: str, *, listing_day: dt.date | None = None) -> 
         raise FeedError(f"{label}: more than {_MAX_LINES:,} lines; it is not a Daily Papers page")
     for title, abstract in _PageLayout(_split_blocks(text)).pairs():
         try:
-            yield _page_paper(title.text, abstract, listing_day)
+            yield _page_paper(title.text, abstract)
         except InvalidRecordError as error:
             yield Skipped(f"line {title.line}", error.reason)
 
@@ -140,15 +138,16 @@ def header_note(text: str) -> str | None:
     return None
 
 
-def looks_like_page(text: str) -> bool:
-    """Return whether ``text`` is a saved page: by its header, or by strict pairs of title and abstract."""
+def looks_like(text: str) -> bool:
+    """Return whether ``text`` begins with the header of a saved page."""
     lines = [line.strip() for line in text[:4_000].splitlines() if line.strip()]
-    if any(_UNMISTAKABLE.fullmatch(line) for line in lines[:12]):
-        return True
-    if text.count("\n") > _MAX_LINES:
-        return False
-    pairs = list(_PageLayout(_split_blocks(text)).pairs())
-    return bool(pairs) and all(
+    return any(_UNMISTAKABLE.fullmatch(line) for line in lines[:12])
+
+
+def has_pairs(text: str) -> bool:
+    """Return whether ``text`` consists of several titles, each with an abstract, and nothing else."""
+    pairs = list(islice(_PageLayout(_split_blocks(text)).pairs(), _MAX_CHECKED_PAIRS))
+    return len(pairs) >= _MIN_PAIRS and all(
         not title.is_prose and len(abstract) >= 150 and _is_prose(abstract) for title, abstract in pairs
     )
 
@@ -159,7 +158,7 @@ def render_page(entries: list[tuple[str, str]], *, by: str = "by AK and the rese
     return "\n\n".join([*header, *(part for entry in entries for part in entry)]) + "\n"
 
 
-def _page_paper(title: str, abstract: str, listing_day: dt.date | None) -> Paper:
+def _page_paper(title: str, abstract: str) -> Paper:
     flags: set[str] = set()
     title, abstract = clean_title(title, flags), clean_abstract(abstract, flags)
     if abstract.endswith(("…", "...")):
@@ -168,7 +167,6 @@ def _page_paper(title: str, abstract: str, listing_day: dt.date | None) -> Paper
         paper_id=ids.content_id(title, abstract),
         title=title,
         abstract=abstract,
-        listed=listing_day,
         sources=(DAILY_PAPERS,),
         flags=sorted_flags(flags),
     )

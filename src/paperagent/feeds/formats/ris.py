@@ -41,7 +41,7 @@ def looks_like(text: str) -> bool:
     return first is not None and bool(_FIRST_TAG.match(lines[first]))
 
 
-def parse(text: str) -> Iterator[FeedEntry]:
+def parse(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each record."""
     for line, tags in _split_records(text):
         try:

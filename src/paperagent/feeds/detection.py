@@ -1,0 +1,168 @@
+"""Recognize the format of a feed.
+
+A signature in the content decides: the first tag of a RIS file, the root element of XML, the keys of a JSON
+record. Only formats without one, such as a saved page of titles and abstracts, depend on the file's name: a
+file whose suffix promises another format is never guessed to be one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from paperagent.errors import FeedError
+from paperagent.feeds import strict_json
+from paperagent.feeds.formats import (
+    ARXIV_JSONL,
+    ARXIV_SNAPSHOT,
+    DAILY_PAPERS,
+    FORMATS,
+    HF_DAILY,
+    PAPERAGENT,
+    SUFFIXES,
+    TEXT_FORMATS,
+    Format,
+    Kind,
+)
+from paperagent.feeds.record import InvalidRecordError
+from paperagent.feeds.source import HEAD_BYTES, FeedSource, UnknownFormatError
+
+HELP = "'paperagent ingest --help' lists the formats"
+
+_BINARY_SIGNATURES = (
+    (b"%PDF", "PDF"),
+    (b"\x89PNG", "PNG"),
+    (b"\x7fELF", "ELF"),
+    (b"GIF8", "GIF"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"SQLite format 3\0", "SQLite"),
+    (b"\xca\xfe\xba\xbe", "Java"),
+    (b"{\\rtf", "RTF"),
+    (b"%!PS", "PostScript"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+)
+_XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf"})
+_PAGE_SUFFIXES = frozenset({"", ".txt", ".text"})
+_HTML = re.compile(
+    # Atomic groups: a run of comments cannot be split in other ways on backtracking.
+    rb"(?>(?:(?><!--.*?-->|<\?.*?\?>)\s*)*)<(?:!doctype\s+html|html|head|body|script)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_MAX_SNIFFED_LINES = 50
+_SNIFFED_TEXT_BYTES = 1 << 16
+
+
+def detect(source: FeedSource) -> Format | Kind:
+    """Return the format of a feed, or ``Kind.XML`` or ``Kind.JSON`` for a document whose content tells it.
+
+    Raises:
+        FeedError: it is not a feed; the message says what it looks like instead.
+    """
+    head = source.head.lstrip()
+    for signature, name in _BINARY_SIGNATURES:
+        if source.head.startswith(signature):
+            raise not_a_feed(source.label, f"looks like {name}")
+    if b"\0" in source.head[:4096]:
+        raise _binary_error(source)
+    if head[:100].lower().startswith(b"rate exceeded"):
+        raise FeedError(f"{source.label}: arXiv said: Rate exceeded.; wait a minute and fetch it again")
+    detected = _detect_by_content(source, head)
+    if source.suffix in _XML_SUFFIXES and detected is not Kind.XML:
+        actual = "JSON" if head[:1] in b"[{" else "text"
+        raise FeedError(
+            f"{source.label}: looks like {actual}, not XML; rename the file, or fetch the feed again"
+        )
+    return detected
+
+
+def not_a_feed(label: str, what: str) -> UnknownFormatError:
+    """Return the error for a file that no format fits; ``what`` says what it looks like."""
+    return UnknownFormatError(f"{label}: not a feed: {what}; {HELP}")
+
+
+def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
+    first = head[:1]
+    if first == b"<":
+        if _HTML.match(head[:4096]):
+            raise UnknownFormatError(
+                f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
+            )
+        return Kind.XML
+    if first == b"[":
+        return Kind.JSON
+    if first == b"{":
+        return _detect_json_lines(source) or Kind.JSON
+    return _detect_text(source, head[:_SNIFFED_TEXT_BYTES].decode("utf-8", "replace"))
+
+
+def _detect_text(source: FeedSource, text: str) -> Format:
+    for each in TEXT_FORMATS:
+        if each.looks_like(text):
+            return each
+    if source.suffix in _PAGE_SUFFIXES:
+        from paperagent.feeds.formats import huggingface
+
+        if huggingface.has_pairs(text):
+            return FORMATS[DAILY_PAPERS]
+    promised = SUFFIXES.get(source.suffix)
+    if promised is not None:
+        raise not_a_feed(source.label, f"does not look like {promised.title}, although its name ends so")
+    raise not_a_feed(source.label, "text of no known format")
+
+
+# --- JSON ---
+
+
+def _detect_json_lines(source: FeedSource) -> Format | None:
+    """Return the format of the first line that is a known record; None if no line is one."""
+    lines = source.head.splitlines()
+    if len(source.head) == HEAD_BYTES:
+        lines = lines[:-1]
+    for line in lines[:_MAX_SNIFFED_LINES]:
+        try:
+            each = json_format(strict_json.decode(line.decode().strip()))
+        except (InvalidRecordError, UnicodeDecodeError):
+            continue
+        if each:
+            # Daily Papers JSON is small and may have one item per line: it is read as a document.
+            return None if each.name == HF_DAILY else each
+    return None
+
+
+def json_format(record: Any) -> Format | None:
+    """Return the format of a JSON record, judged by its keys; None if it is unknown."""
+    name = _json_format_name(record) if isinstance(record, dict) else None
+    return FORMATS[name] if name else None
+
+
+def _json_format_name(record: dict[str, Any]) -> str | None:
+    keys = record.keys()
+    if "paper_id" in keys:
+        return PAPERAGENT
+    if isinstance(record.get("paper"), dict) or (
+        "summary" in keys and keys & {"publishedAt", "submittedOnDailyAt"}
+    ):
+        return HF_DAILY
+    if "abstract" in keys and keys & {"versions", "authors_parsed", "update_date", "submitter"}:
+        return ARXIV_SNAPSHOT
+    if "id" in keys and keys & {"title", "abstract", "summary"}:
+        return ARXIV_JSONL
+    return PAPERAGENT if {"title", "abstract"} <= keys else None
+
+
+# --- binary data ---
+
+
+def _binary_error(source: FeedSource) -> FeedError:
+    # If the file is too large, or a decompression bomb, that is the better message.
+    source.check_size()
+    if source.is_compressed:
+        source.read()
+    even_zeros, odd_zeros = source.head[:4096:2].count(0), source.head[1:4096:2].count(0)
+    half = len(source.head[:4096]) // 4
+    if max(even_zeros, odd_zeros) > half > min(even_zeros, odd_zeros) * 4:
+        return FeedError(
+            f"{source.label}: encoding could not be determined (UTF-16 without a byte order mark?); "
+            "save it as UTF-8"
+        )
+    return not_a_feed(source.label, "looks like binary data")

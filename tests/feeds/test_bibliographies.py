@@ -184,9 +184,8 @@ def test_macros_of_macros_fill_no_memory() -> None:
     bomb += "".join(f"@string{{{n} = {' # '.join([p] * 10)}}}\n" for p, n in pairwise("abcdefghijkl"))
     entry = f"@article{{k, title={{T one}}, abstract={{{ABSTRACT}}}, journal = l}}"
     found = list(bibtex.parse(bomb + entry, "x"))
-    assert [type(e) for e in found] == [Skipped, Paper]
-    assert isinstance(found[0], Skipped)
-    assert found[0].reason == "broken BibTeX entry"
+    assert isinstance(found[-1], Paper)
+    assert {entry.reason for entry in found if isinstance(entry, Skipped)} == {"broken BibTeX entry"}
 
 
 def test_macros_are_worth_a_bounded_text_in_all() -> None:

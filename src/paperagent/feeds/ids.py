@@ -7,7 +7,7 @@ import html
 import re
 import unicodedata
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 BAD_URL = "bad-url"
 
@@ -41,6 +41,7 @@ _DOI_PAGE = re.compile(
 )
 _MAX_DOI_PREFIXES = 4
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]{1,9})*/[!#-\[\]-~]+(?=\s|\Z)", re.ASCII)
+_SAFE_IN_DOI = "!$&'()*+,/:;=@[]~"
 _STORED_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]{1,9})*/[!#-@\[\]-~]+", re.ASCII)
 _NEXT_DOI = re.compile(r"[;,|](?=https?:|doi:|10\.[0-9]{4,9}/)", re.IGNORECASE)
 _VIEW_OF_PAGE = re.compile(
@@ -56,7 +57,7 @@ _PMID = re.compile(
         ([1-9][0-9]{0,8})/?(?:[?\#]\S*+)?[.,;]?(?:\s*[\[(](?:pmid|pubmed)[\])])?\s*""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_LATEX_LINK = re.compile(r"\\(?:url|href|doi|nolinkurl|path)\s*\{([^{}]*)\}")
+_LATEX_LINK = re.compile(r"[{\s]*+\\(?:url|href|doi|nolinkurl|path)\s*\{([^{}]*)\}")
 _LATEX_CHARACTERS = re.compile(
     r"\\(textunderscore|textasciitilde|textless|textgreater|sim|lt|gt)(?![A-Za-z])\s?|\\(.)"
 )
@@ -168,7 +169,7 @@ def without_latex(text: str) -> str:
     r"""Return an id or address without LaTeX: ``{{\url{https://example.org/a\_b}}}`` → the address."""
     if not any(c in text for c in "\\{$"):
         return text.strip()
-    if link := _LATEX_LINK.search(text):
+    if link := _LATEX_LINK.match(text):
         text = link[1]
     text = _LATEX_CHARACTERS.sub(lambda m: m[2] or _LATEX_SIGNS[m[1]], text)
     return _LATEX_FORMULA.sub(r"\1", text.translate(_LATEX_GROUPING)).strip()
@@ -230,6 +231,11 @@ def is_content_id(text: str) -> bool:
 def arxiv_url(arxiv_id: str) -> str:
     """Return the address of the abstract page on arXiv."""
     return f"https://arxiv.org/abs/{arxiv_id}"
+
+
+def doi_url(doi: str) -> str:
+    """Return the address that resolves a DOI, with ``<``, ``>``, ``#`` and ``?`` as codes."""
+    return f"https://doi.org/{quote(doi, safe=_SAFE_IN_DOI)}"
 
 
 def clean_url(value: object, flags: set[str]) -> str | None:

@@ -132,7 +132,7 @@ def paper_url(arxiv: ids.ArxivId | None, doi: str | None, url: object, flags: se
     """Return the page of a paper: arXiv's, else ``url``, else the DOI's."""
     if arxiv is not None:
         return ids.arxiv_url(arxiv.id)
-    return ids.clean_url(url, flags) or (f"https://doi.org/{doi}" if doi else None)
+    return ids.clean_url(url, flags) or (ids.doi_url(doi) if doi else None)
 
 
 def says_withdrawn(abstract: str, comment: object = None) -> bool:

@@ -1,7 +1,7 @@
-"""BibTeX and BibLaTeX files: entries with macros, nested braces and LaTeX; abstracts are optional.
+"""BibTeX and BibLaTeX files: papers from entries with LaTeX; abstracts are optional.
 
-A broken entry is skipped with its line, and parsing continues at the next ``@``. docs/design.md explains why
-no library is used.
+`bibtex_syntax` splits a file into entries. A broken entry is skipped with its line. docs/design.md explains
+why no library is used.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 
-from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids
 from paperagent.feeds.formats import BIBTEX
+from paperagent.feeds.formats.bibtex_syntax import Fields, looks_like, split_entries
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -30,186 +30,81 @@ from paperagent.feeds.record import (
 from paperagent.text.readable import bibliography_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-# Possessive quantifiers: a long run of white space is matched once, without backtracking.
-_ENTRY = re.compile(r"@\s*+([A-Za-z][\w-]*+)\s*+[{(]")
-_ENTRY_LINE = re.compile(r"(?:^|\n)[ \t]*+@[A-Za-z][\w-]{2,30}+\s*+[{(]\s*+[^\s,={}]{0,200}+\s*+[,=]")
-_KEY = re.compile(r"\s*+([^\s,{}\"()=]{0,300}+)\s*+,")
-_FIELD = re.compile(r"\s*+,?\s*+([A-Za-z_][\w:+.-]{0,60}+)\s*+=\s*+")
-_END = re.compile(r"[\s,]*+[})]")
-_NUMBER_OR_MACRO = re.compile(r"\s*+(?:(\d++)|([A-Za-z][\w:.+-]{0,60}+))")
-_JOIN = re.compile(r"\s*+#\s*+")
-_DELIMITER = re.compile(r"\\.|[{}\"]", re.DOTALL)
-_ESCAPED_DELIMITER = re.compile(r"\\[{}\"]")
-_DELIMITER_WITHOUT_ESCAPES = re.compile(r"[{}\"]")
-_NOT_ENTRIES = frozenset({"comment", "preamble"})
-_MAX_VALUE_LENGTH = 500_000
-_MAX_ENTRY_LENGTH = 2 * _MAX_VALUE_LENGTH
-_MAX_EXPANSION = 20_000_000
-"""Maximum total characters of all expanded macros in a file."""
-_MAX_BROKEN_ENTRIES = 100
-_ARXIV_MENTION = re.compile(
-    r"arXiv:\s*([0-9]{4}\.[0-9]{4,5}(?:v\d+)?|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})", re.IGNORECASE
-)
+__all__ = ["looks_like", "parse"]
+
+_ABSTRACTS = ("abstract", "abstractnote", "summary")
+_MAX_NOTE_LENGTH = 2_000
+_SERIES = ("journal", "journaltitle", "volume", "howpublished", "publisher", "number", "eid")
+"""Fields that may hold an arXiv id with a label, such as ``CoRR abs/1801.01234``."""
+_PART = re.compile(r"[.;,]\s+|[()\[\]\n]")
+_ARXIV_LABEL = re.compile(r"arxiv|abs/", re.IGNORECASE)
+_LINKS = ("url", "link", "ee", "howpublished", "bdskurl1", "bdskurl2", "citeulikelinkout0")
+_DATES = ("year", "month", "date", "publicationdate", "day")
+_PARENT = re.compile(r"\b(?:crossref|xdata)\s*+=\s*+[\"{]+([^\"{}]{1,300}+)[\"}]", re.IGNORECASE)
 _AND_OR_BRACE = re.compile(r"\\.|[{}]| and ", re.IGNORECASE)
-
-Fields = dict[str, str]
-
-
-class _BrokenEntryError(ValueError):
-    """An entry whose end cannot be found."""
-
-
-class _Macros:
-    """The macros that ``@string`` defines, and the months. Limits their expansion, as macros may nest."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._values = {month: str(number) for number, month in enumerate(_MONTHS, 1)}
-        self._budget = _MAX_EXPANSION
-
-    def define(self, values: Fields) -> None:
-        self._values |= values
-
-    def expand(self, name: str) -> str:
-        value = self._values.get(name.lower(), "")
-        self._budget -= len(value)
-        if self._budget < 0:
-            raise FeedError(
-                f"{self._label}: macros (@string) of over {_MAX_EXPANSION:,} characters in all; shorten them"
-            )
-        return value
-
-
-def looks_like(text: str) -> bool:
-    """Return whether a line of ``text`` begins with a BibTeX entry."""
-    return bool(_ENTRY_LINE.search(text))
+_COMMA_OR_BRACE = re.compile(r"\\.|[{},]")
+_NUMBER_OF_DBLP = re.compile(r" [0-9]{4}\Z", re.ASCII)
+_NAME_PART = re.compile(r"\s*(family|given|prefix|suffix)\s*=\s*\"?([^\"]*)\"?\s*", re.IGNORECASE)
+_YEAR = re.compile(r"\d{4}")
+_MONTH = re.compile(r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\b")
+_DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
+_FIRST_DATE = re.compile(r"\s*(\d{4}(?:-(?:0?[1-9]|1[0-2])(?!\d)(?:-\d\d?)?)?)(?![\dXxu])")
 
 
 def parse(text: str, label: str) -> Iterator[FeedEntry]:
-    """Yield a paper or a skipped record for each entry; raise FeedError after 100 broken entries."""
-    macros = _Macros(label)
-    position = line = counted_to = broken = 0
-    while entry := _ENTRY.search(text, position):
-        kind, position = entry[1].lower(), entry.end()
-        line += text.count("\n", counted_to, entry.start())
-        counted_to = entry.start()
-        if kind in _NOT_ENTRIES:
+    """Yield a paper or a skipped record for each entry; raise FeedError if too much is broken."""
+    parents = _parents(text, label)
+    for entry in split_entries(text, label):
+        where = f"entry at line {entry.line}"
+        if entry.fields is None:
+            yield Skipped(where, "broken BibTeX entry")
             continue
         try:
-            if kind == "string":
-                fields, position = _EntryParser(text, macros).fields(position)
-                macros.define(fields)
-                continue
-            fields, position = _parse_entry(text, position, macros)
-            yield _convert(fields)
-        except _BrokenEntryError:
-            yield Skipped(f"entry at line {line + 1}", "broken BibTeX entry")
-            broken += 1
-            if broken > _MAX_BROKEN_ENTRIES:  # searching for the end of each takes long
-                raise FeedError(
-                    f"{label}: more than {_MAX_BROKEN_ENTRIES} broken entries; repair the file"
-                ) from None
+            yield _convert(_with_inherited_date(entry.fields, parents))
         except InvalidRecordError as error:
-            yield Skipped(f"entry at line {line + 1}", error.reason)
+            yield Skipped(where, error.reason)
 
 
-def _parse_entry(text: str, position: int, macros: _Macros) -> tuple[Fields, int]:
-    r"""Return the fields of the entry whose key begins at ``position``, and the position of its end.
-
-    A backslash escapes a brace, as most programs write it. If the entry is broken that way, it is parsed
-    again with a backslash as an ordinary character, as in BibTeX itself: ``{C:\papers\}``.
-    """
-    key = _KEY.match(text, position)
-    if key is None:
-        raise _BrokenEntryError
-    try:
-        return _EntryParser(text, macros).fields(key.end())
-    except _BrokenEntryError:
-        if not _ESCAPED_DELIMITER.search(text, key.end(), key.end() + _MAX_VALUE_LENGTH):
-            raise
-        return _EntryParser(text, macros, delimiter=_DELIMITER_WITHOUT_ESCAPES).fields(key.end())
+def _parents(text: str, label: str) -> dict[str, Fields]:
+    """Return the entries that others refer to by ``crossref`` or ``xdata``, by their keys."""
+    keys = {key.strip().lower() for match in _PARENT.finditer(text) for key in match[1].split(",")}
+    if not keys:
+        return {}
+    return {e.key.lower(): e.fields for e in split_entries(text, label) if e.fields and e.key.lower() in keys}
 
 
-class _EntryParser:
-    """Parses the fields of entries in ``text``."""
-
-    def __init__(self, text: str, macros: _Macros, *, delimiter: re.Pattern[str] = _DELIMITER) -> None:
-        self._text = text
-        self._macros = macros
-        self._delimiter = delimiter
-
-    def fields(self, position: int) -> tuple[Fields, int]:
-        """Return the fields up to the entry's end, with names in lower case, and the position of that end.
-
-        The first of several fields with the same name counts.
-        """
-        fields: Fields = {}
-        size = 0
-        while field := _FIELD.match(self._text, position):
-            value, position = self._value(field.end())
-            size += len(value)
-            if size > _MAX_ENTRY_LENGTH:
-                raise _BrokenEntryError
-            fields.setdefault(field[1].lower(), value)
-        end = _END.match(self._text, position)
-        if end is None:
-            raise _BrokenEntryError
-        return fields, end.end()
-
-    def _value(self, position: int) -> tuple[str, int]:
-        """Return a value: texts in braces or quotes, numbers and macros, joined by ``#``."""
-        parts, size = [], 0
-        while True:
-            if self._text[position : position + 1] in {"{", '"'}:
-                part, position = self._delimited(position)
-            elif bare := _NUMBER_OR_MACRO.match(self._text, position):
-                part, position = bare[1] or self._macros.expand(bare[2]), bare.end()
-            else:
-                raise _BrokenEntryError
-            parts.append(part)
-            size += len(part)
-            if size > _MAX_VALUE_LENGTH:
-                raise _BrokenEntryError
-            join = _JOIN.match(self._text, position)
-            if join is None:
-                return "".join(parts), position
-            position = join.end()
-
-    def _delimited(self, position: int) -> tuple[str, int]:
-        """Return the text between the brace or quote at ``position`` and the matching one."""
-        in_quotes, depth, start = self._text[position] == '"', 0, position + 1
-        for mark in self._delimiter.finditer(self._text, start, start + _MAX_VALUE_LENGTH):
-            char = mark[0]
-            if char == "{":
-                depth += 1
-            elif char == "}" and depth:
-                depth -= 1
-            elif depth == 0 and char == ('"' if in_quotes else "}"):
-                return self._text[start : mark.start()], mark.end()
-        raise _BrokenEntryError
+def _with_inherited_date(fields: Fields, parents: dict[str, Fields]) -> Fields:
+    """Return ``fields`` with the date of the entry that they refer to, if they have none."""
+    if not parents or any(fields.get(name, "").strip() for name in ("year", "date", "publicationdate")):
+        return fields
+    for key in f"{fields.get('crossref', '')},{fields.get('xdata', '')}".lower().split(","):
+        parent = parents.get(key.strip(), {})
+        if inherited := {name: parent[name] for name in _DATES if name in parent}:
+            return inherited | {name: value for name, value in fields.items() if value.strip()}
+    return fields
 
 
 def _convert(fields: Fields) -> Paper:
     flags: set[str] = set()
-    title = clean_title(_decode(fields.get("title", "")), flags)
-    abstract = clean_abstract(_decode(fields.get("abstract", "")), flags)
-    arxiv, doi = arxiv_and_doi(
-        _arxiv_value(fields), fields.get("doi", "").replace("\\_", "_") or fields.get("url")
+    title = clean_title(bibliography_text(_first(fields, "title", "booktitle")), flags)
+    abstract = clean_abstract(bibliography_text(_first(fields, *_ABSTRACTS)), flags)
+    doi_values = (fields.get(name) for name in ("doi", *_LINKS))
+    arxiv, doi = arxiv_and_doi(_arxiv_value(fields), next(filter(ids.parse_doi, doi_values), None))
+    note = bibliography_text(
+        " ".join(fields.get(name, "") for name in ("note", "pubstate"))[:_MAX_NOTE_LENGTH]
     )
-    pmid = ids.service_id("pmid", fields.get("pmid", "").strip())
-    note = _decode(" ".join(fields.get(name, "") for name in ("note", "pubstate")))
     is_retracted = marked_retracted(title) or "retracted" in note.lower()
     if is_retracted:
         flags.add(RETRACTED)
+    categories = _first(fields, "primaryclass", "eprintclass").split() if arxiv else []
     return Paper(
-        paper_id=choose_paper_id(arxiv, doi, pmid, title, abstract),
+        paper_id=choose_paper_id(arxiv, doi, ids.parse_pmid(fields.get("pmid")), title, abstract),
         title=title,
         abstract=abstract,
-        authors=clean_names([_author_name(name) for name in _split_authors(fields.get("author", ""))], flags),
+        authors=clean_names(_authors(fields), flags),
         published=_published(fields, flags),
-        categories=unique(clean_names(fields.get("primaryclass", "").split() if arxiv else [], flags)),
-        url=paper_url(arxiv, doi, fields.get("url", "").replace("\\_", "_").replace("\\%", "%"), flags),
+        categories=unique(clean_names(categories, flags)),
+        url=paper_url(arxiv, doi, _url(fields), flags),
         arxiv_id=arxiv.id if arxiv else None,
         doi=doi,
         version=arxiv.version if arxiv else None,
@@ -219,53 +114,115 @@ def _convert(fields: Fields) -> Paper:
     )
 
 
-def _decode(value: str) -> str:
-    return bibliography_text(value)
+def _first(fields: Fields, *names: str) -> str:
+    """Return the first value that is not blank, or an empty text."""
+    return next((value for name in names if (value := fields.get(name, "")).strip()), "")
+
+
+# --- ids and addresses ---
 
 
 def _arxiv_value(fields: Fields) -> str | None:
-    """Return a value that may be an arXiv id: the eprint, a URL, or a journal such as "arXiv:…"."""
-    archive = (fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv").strip().lower()
-    eprint = fields.get("eprint") if archive == "arxiv" else None
-    for value in (eprint, fields.get("arxivid"), fields.get("url")):
-        if ids.parse_arxiv_id(value):
-            return value
-    mention = _ARXIV_MENTION.search(
-        " ".join(fields.get(n, "") for n in ("journal", "note", "howpublished", "volume"))
-    )
-    return mention[1] if mention else None
+    """Return a value that is an arXiv id: the eprint, an address, a journal, or the beginning of a note."""
+    archive = ids.without_latex(_first(fields, "archiveprefix", "eprinttype")).lower()
+    eprint = ids.without_latex(fields.get("eprint", ""))
+    values: list[str] = []
+    if archive.startswith("arxiv") or not archive:
+        values = [eprint, f"{ids.without_latex(fields.get('primaryclass', ''))}/{eprint}"]
+    elif eprint.startswith(f"{archive}/"):  # before arXiv had a name: archivePrefix = {hep-th}
+        values = [eprint]
+    values += [fields.get(name, "") for name in ("arxivid", "arxiv", "url")]
+    parts = [part for name in _SERIES if name in fields for part in _PART.split(fields[name])]
+    parts += [_PART.split(line.lstrip("[( "), maxsplit=1)[0] for line in fields.get("note", "").splitlines()]
+    values += filter(_ARXIV_LABEL.search, parts)
+    return next(filter(ids.parse_arxiv_id, values), None)
+
+
+def _url(fields: Fields) -> str:
+    """Return the first address: a program may write several, one after the other."""
+    text = ids.without_latex(_first(fields, "url", "link", "ee", "bdskurl1"))
+    return text.split()[0].rstrip(",;") if text else ""
+
+
+# --- dates ---
 
 
 def _published(fields: Fields, flags: set[str]) -> dt.date | None:
-    """Return BibLaTeX's date (the first day of a span), else year, month and day."""
-    if date := fields.get("date", "").split("/")[0].strip():
-        return dates.parse_loose_day(date, flags)
-    day = re.search(r"\d{1,2}(?!\d)", fields["day"]) if "day" in fields else None
-    year = re.search(r"\d{4}", fields.get("year", ""))
-    return dates.day_from_parts(year and year[0], fields.get("month"), day and day[0], flags)
+    """Return the day of BibLaTeX's date (the first day of a span), else of year, month and day."""
+    date = ids.without_latex(_first(fields, "date", "publicationdate"))
+    if first_day := _FIRST_DATE.match(date):
+        return dates.parse_loose_day(first_day[1], flags)
+    month, month_day = _month_and_day(ids.without_latex(fields.get("month", "")))
+    day = _DAY.search(fields.get("day", ""))
+    text = ids.without_latex(fields.get("year", "")) or date
+    if not month and len(text) > len("2018a"):
+        return dates.parse_loose_day(text, flags)
+    year = _YEAR.search(text)
+    return dates.day_from_parts(year and year[0], month, day[0] if day else month_day, flags)
 
 
-def _split_authors(text: str) -> list[str]:
-    """Split at "and" outside of braces."""
-    text = " ".join(text.split())
-    authors, depth, start = [], 0, 0
-    for mark in _AND_OR_BRACE.finditer(text):
-        if mark[0] == "{":
-            depth += 1
-        elif mark[0] == "}":
-            depth = max(0, depth - 1)
-        elif not depth and mark[0][0] != "\\":
-            authors.append(text[start : mark.start()])
-            start = mark.end()
-    return [*authors, text[start:]]
+def _month_and_day(text: str) -> tuple[str | None, str | None]:
+    """Return the first month of ``SEP 15``, ``15-17 Sept``, ``oct-nov`` or ``9``, and a day beside a name."""
+    number = _DAY.search(text)
+    if month := _MONTH.search(text):
+        return month[1], number[0] if number else None
+    return (number[0] if number else None), None
+
+
+# --- authors ---
+
+
+def _authors(fields: Fields) -> list[str]:
+    text = " ".join(fields.get("author", "").split())
+    inner = text[1:-1]
+    if _is_group(text) and _is_group(inner):  # three pairs of braces are a name
+        text = inner
+    elif _is_group(text) and all("," in name for name in _split(inner, _AND_OR_BRACE, " and ")[:2]):
+        text = inner  # braces around the field, not around the name of a group
+    names = _split(text, _AND_OR_BRACE, " and ")
+    if len(names) == 1 and text.count(";") and not _is_group(text):
+        names = text.split(";")
+    if fields.get("biburl", "").startswith("https://dblp."):
+        names = [_NUMBER_OF_DBLP.sub("", name.strip()) for name in names]
+    return [_author_name(name) for name in names]
 
 
 def _author_name(text: str) -> str:
     """Return "First von Last Jr" for the ways in which BibTeX writes a name."""
     text = text.strip()
-    if text.startswith("{") and text.endswith("}"):
-        return _decode(text)
-    parts = [_decode(part) for part in text.split(",")]
+    if _is_group(text):
+        return bibliography_text(text)
+    parts = _split(text, _COMMA_OR_BRACE, ",")
+    if named := {m[1].lower(): m[2] for part in parts if (m := _NAME_PART.fullmatch(part))}:
+        parts = [named.get(name, "") for name in ("given", "prefix", "family", "suffix")]
+        return " ".join(bibliography_text(part) for part in parts if part)
+    parts = [bibliography_text(part) for part in parts]
     if len(parts) == 1:
-        return "" if parts[0].lower() == "others" else parts[0]
+        return "" if parts[0].lower().rstrip(".") in {"others", "et al"} else parts[0]
     return " ".join(part for part in (parts[-1], parts[0], *parts[1:-1]) if part)
+
+
+def _split(text: str, marks: re.Pattern[str], separator: str) -> list[str]:
+    """Split at ``separator`` outside of braces."""
+    parts, depth, start = [], 0, 0
+    for mark in marks.finditer(text):
+        if mark[0] == "{":
+            depth += 1
+        elif mark[0] == "}":
+            depth = max(0, depth - 1)
+        elif not depth and mark[0].lower() == separator:
+            parts.append(text[start : mark.start()])
+            start = mark.end()
+    return [*parts, text[start:]]
+
+
+def _is_group(text: str) -> bool:
+    """Return whether one pair of braces encloses ``text``."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return False
+    depth = 0
+    for mark in _AND_OR_BRACE.finditer(text):
+        depth += {"{": 1, "}": -1}.get(mark[0], 0)
+        if depth == 0 and mark[0] == "}":
+            return mark.end() == len(text)
+    return False

@@ -1,16 +1,18 @@
-"""What the tests of the feeds share: how to read one, small feeds to vary, the shared data."""
+"""What the tests of the feeds share: how to read one, small feeds to vary, live services, the shared data."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
+from service_server import KEYS, Clock, Services
 
 from paperagent.feeds.reader import open_feed
+from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
 from paperagent.types import Paper, Skipped
 from paths import ROOT
 
@@ -69,3 +71,24 @@ def entry() -> Callable[..., str]:
         return f"<entry>{named}<title>{escape(title)}</title><summary>{summary}</summary>{more}</entry>\n"
 
     return entry
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    """Return the live services, played on this machine."""
+    with Services() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the clock of the client."""
+    return Clock()
+
+
+@pytest.fixture
+def polite(services: Services, clock: Clock) -> Iterator[FeedClient]:
+    """Return a client of the live services."""
+    access = FeedClientConfig("me@example.org", services.urls, KEYS, allow_private=True)
+    with FeedClient(access, version="1.2", sleep=clock.sleep, clock=clock) as opened:
+        yield opened

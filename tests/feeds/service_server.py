@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,6 +22,24 @@ from xml.sax.saxutils import escape
 
 FIRST_DAY = dt.date(2026, 5, 1)
 ATOM = 'xmlns="http://www.w3.org/2005/Atom" xmlns:opensearch="http://a9.com/-/spec/opensearch/1.1/"'
+
+
+KEYS = {"s2": "s2-key", "openalex": "alex-key", "zotero": "zotero-key"}
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
 
 
 def abstract(number: int) -> str:
@@ -80,6 +98,10 @@ class Services:
         self.page = 100
         self.answered = "2026-11-20T01:02:03Z"
         """OAI's clock."""
+        self.arxiv_status = 400
+        """The status of arXiv's errors; it has also been 200."""
+        self.refused_ids: set[str] = set()
+        """arXiv ids for which the whole request is refused."""
         self.totals = True
         """Whether Zotero says how many items there are."""
         self.pages: dict[str, Answer] = {}
@@ -144,20 +166,33 @@ class Services:
         }
 
     def arxiv(self, request: Request) -> Reply:
-        """Answer a query, newest first; a malformed one with HTTP 200 and an entry titled Error."""
+        """Answer a query, newest first; a malformed one with ``arxiv_status`` and an entry titled Error."""
         query = request.query
         if "malformed" in query.get("search_query", ""):
-            entry = (
-                "<entry><id>http://arxiv.org/api/errors#x</id><title>Error</title>"
-                "<summary>malformed query</summary></entry>"
-            )
-            return _xml(f"<feed {ATOM}>{entry}</feed>")
+            return self.arxiv_error("malformed query")
         start, size = int(query["start"]), int(query["max_results"])
         newest_first = range(self.papers - 1, -1, -1)
-        shown = [n for n in newest_first if _within(n, query.get("search_query", ""))]
-        entries = "".join(_entry(n) for n in shown[start : start + size])
-        total = f"<opensearch:totalResults>{len(shown)}</opensearch:totalResults>"
+        if "id_list" in query:
+            wanted = [name.partition("v")[0] for name in query["id_list"].split(",")]
+            if refused := next((name for name in wanted if name in self.refused_ids), None):
+                return self.arxiv_error(f"incorrect id format for {refused}")
+            matches = [n for n in newest_first if _arxiv(n) in wanted]
+            count = len(wanted)  # arXiv counts the ids that it does not know
+        else:
+            matches = [n for n in newest_first if _within(n, query.get("search_query", ""))]
+            count = len(matches)
+        entries = "".join(_entry(n) for n in matches[start : start + size])
+        total = f"<opensearch:totalResults>{count}</opensearch:totalResults>"
         return _xml(f"<feed {ATOM}>{total}{entries}</feed>")
+
+    def arxiv_error(self, reason: str) -> Reply:
+        """Answer as arXiv's query API does when it refuses a request."""
+        entry = (
+            "<title>arXiv Query</title><id>http://arxiv.org/api/x</id>"
+            "<entry>\n  <id>http://arxiv.org/api/errors#x</id>\n  <title>Error</title>\n"
+            f"  <summary>{reason}</summary><author><name>arXiv api core</name></author></entry>"
+        )
+        return replace(_xml(f"<feed {ATOM}>{entry}</feed>"), status=self.arxiv_status)
 
     def rss(self, _request: Request) -> Reply:
         """Answer with the day's announcements."""

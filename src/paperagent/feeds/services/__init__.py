@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,10 +64,13 @@ def find_live_feed(source: str | Path) -> LiveFeed | None:
 
 
 def _service(scheme: str) -> Service:
-    from paperagent.feeds.services import arxiv, huggingface, openalex, semantic_scholar, zotero
+    from paperagent.feeds.services import announcements as arxiv_rss
+    from paperagent.feeds.services import arxiv, arxiv_oai, huggingface, openalex, semantic_scholar, zotero
 
     services = (
-        *arxiv.SERVICES,
+        arxiv.SERVICE,
+        arxiv_rss.SERVICE,
+        arxiv_oai.SERVICE,
         huggingface.SERVICE,
         semantic_scholar.SERVICE,
         openalex.SERVICE,
@@ -111,17 +114,25 @@ def _fetch_url(query: ServiceQuery, client: FeedClient, state: ResumeState) -> I
     from urllib.parse import urlsplit
 
     from paperagent.feeds.reader import parse_feed
+    from paperagent.feeds.services import announcements
     from paperagent.feeds.services.page import FeedPage, ServiceResponse, fingerprint
     from paperagent.feeds.services.rate_limit import RateLimit
 
+    categories = announcements.categories_of_address(query.text)
+
     def parse(response: ServiceResponse) -> FeedPage:
         if response.status == 304:
-            return FeedPage([], state, 0, "not changed since the last time")
-        entries = parse_feed(io.BytesIO(response.body), query.label)
+            day = {"day": announcements.today().isoformat()} if categories else {}
+            return FeedPage([], state | day, 0, "not changed since the last time")
         validators = {
             "etag": response.headers.get("etag"),
             "modified": response.headers.get("last-modified"),
         }
+        if categories:
+            entries = announcements.parse_entries(response)
+            page = announcements.day_page(response, entries, state, categories)
+            return replace(page, state=page.state | _valid_headers(validators))
+        entries = parse_feed(io.BytesIO(response.body), query.label)
         return FeedPage(entries, _valid_headers(validators), len(entries))
 
     conditions = {"If-None-Match": state.get("etag"), "If-Modified-Since": state.get("modified")}

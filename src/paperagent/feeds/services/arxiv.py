@@ -1,26 +1,24 @@
-"""arXiv's services: the query API, the daily announcements and OAI-PMH.
+"""arXiv's query API.
 
-``arxiv:cs.CL,cs.AI`` asks the query API, newest first (https://info.arxiv.org/help/api/user-manual.html). Its
-pitfalls: errors are reported with HTTP 200 as an entry titled "Error", and throttling as the text ``Rate
-exceeded.``; a page in the middle may be empty for no reason; one query returns at most 30,000 records.
+``arxiv:cs.CL,cs.AI`` asks for categories, newest first (https://info.arxiv.org/help/api/user-manual.html).
+Its pitfalls: an error is an entry titled "Error", with HTTP status 400 or 200, and throttling is the text
+``Rate exceeded.``; a page in the middle may be empty for no reason; one query returns at most 30,000 records.
 
-``arxiv-rss:cs.AI+cs.CL`` gives what arXiv announced today (https://info.arxiv.org/help/rss.html).
-
-``arxiv-oai:cs?from=2026-05-01`` is for backfills of any length. Each page has a resumption token for the next
-one. The token is stored once its page is in the library, so that an interrupted run resumes there. If it has
-expired, a new list begins at the last day seen. A repeated token, or many pages without records, is treated
-as a server error.
+``arxiv:2401.01234,2402.01234`` asks for papers by id, a hundred at a time. arXiv leaves out ids that it does
+not know, and refuses the whole request for one that cannot exist.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
-from paperagent.errors import FeedError
+from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids
-from paperagent.feeds.formats import oai_pmh
 from paperagent.feeds.formats.arxiv import parse_atom
 from paperagent.feeds.record import FeedEntry
 from paperagent.feeds.services.http_client import FeedClient
@@ -30,23 +28,22 @@ from paperagent.feeds.services.page import (
     RetryableError,
     Service,
     ServiceQuery,
+    ServiceRefusedError,
     ServiceResponse,
-    fingerprint,
     is_day,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
 from paperagent.feeds.strict_xml import BrokenXmlError
-from paperagent.types import Paper
+from paperagent.types import Paper, Skipped
+
+T = TypeVar("T")
 
 API_URL = "https://export.arxiv.org/api/query"
-RSS_URL = "https://rss.arxiv.org/atom"
-OAI_URL = "https://oaipmh.arxiv.org/oai"
 RATE_LIMIT = RateLimit("arxiv", 3.0)
 DEFAULT_MAX_RECORDS = 2_000
 PAGE_SIZE = 100
 MAX_RECORDS = 30_000
 """Maximum number of records that arXiv returns for one query."""
-OAI_DEFAULT_DAYS = 7
 
 _THROTTLED = "rate exceeded"
 _THROTTLE_WAIT_SECONDS = 30.0
@@ -59,73 +56,116 @@ _ARCHIVES = (
 )
 _CATEGORY = re.compile(rf"(?:{_ARCHIVES.replace(' ', '|')})(?:\.(?:[A-Z]{{2}}|[a-z]+(?:-[a-z]+)*|\*))?")
 _TOTAL = re.compile(r"totalResults[^<>]{0,200}>\s*(\d{1,9})\s*<")
+_ENTRY_ID = re.compile(r"<entry\b[^>]{0,200}>\s*<id>([^<]{1,300})</id>")
+_REFUSED_ID = re.compile(r"arXiv said: incorrect id format(?: for ([^\s;]+))?", re.IGNORECASE)
+_MAX_IDS_NAMED = 10
+_BAD_REQUEST = 400
 _OVERLAP = dt.timedelta(days=7)
 """The next run begins this long before the newest paper seen: arXiv lists papers days after submission."""
 
-_OAI_SET = re.compile(r"[A-Za-z0-9.:_-]{0,80}")
-_OAI_PREFIXES = frozenset({"arXiv", "arXivRaw", "oai_dc"})
-_MAX_EMPTY_PAGES = 5
-_MAX_TOKENS = 1_000
-"""Number of token fingerprints remembered to detect a loop."""
 
-
-# --- query API ---
+# --- categories and searches ---
 
 
 def check_query(query: ServiceQuery) -> None:
     """Raise FeedError if the text names no category, id or search."""
-    _query_params(query)
+    if not _ids_in(query):
+        _search(query)
 
 
 def query_pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the pages of a query.
+    """Yield the pages of a query, or the papers of a list of ids.
 
-    The state is ``{"start", "newest"}`` between two pages and ``{"mark"}`` (the day of the newest paper) at
-    the end.
+    The state is ``{"start", "newest", "until"}`` between two pages and ``{"mark"}`` (the day of the newest
+    paper) at the end. ``until`` is the day on which the run began: without it, newer papers would move the
+    pages of a run that is resumed later.
     """
-    params = _query_params(query)
-    if "search_query" in params:
-        params["search_query"] = _limit_to_days(params["search_query"], query, state)
-        params |= {"sortBy": "submittedDate", "sortOrder": "descending"}
+    if arxiv_ids := _ids_in(query):
+        yield from id_pages(arxiv_ids[: query.max_records(len(arxiv_ids))], client, state, label=query.label)
+        return
+    search = _limit_to_days(_search(query), query, state)
+    params = {"search_query": search, "sortBy": "submittedDate", "sortOrder": "descending"}
     has_start = "from" in query.options or "mark" in state
     limit = min(query.max_records(MAX_RECORDS if has_start else DEFAULT_MAX_RECORDS), MAX_RECORDS)
     start, newest = int(state.get("start", 0)), str(state.get("newest", ""))
+    begun = next(filter(is_day, (state.get("until"),)), dates.today().isoformat())
     while start < limit:
         size = min(PAGE_SIZE, limit - start)
-        entries, total = client.fetch(
-            client.config.base_urls.get("arxiv", API_URL),
-            lambda response, start=start: _parse_query_page(response, start),  # type: ignore[misc]
-            label=query.label,
-            rate_limit=RATE_LIMIT,
-            params={**params, "start": start, "max_results": size},
+        entries, total = _fetch(
+            client,
+            query.label,
+            partial(_parse_query_page, start=start),
+            params,
+            start=start,
+            max_results=size,
         )
         days = [e.published.isoformat() for e in entries if isinstance(e, Paper) and e.published]
         newest = max([newest, *days])
         start += len(entries)
         if not entries or start >= min(total, limit):
-            note = f"arXiv gives {MAX_RECORDS:,} papers for one query; read the others with arxiv-oai:"
-            is_cut = total > MAX_RECORDS <= start
             mark = min(newest, dates.today().isoformat()) or str(state.get("mark", ""))
-            yield FeedPage(entries, {"mark": mark} if mark else {}, total, note if is_cut else "")
+            note = _end_note(query, start, total, limit, is_first=not has_start)
+            yield FeedPage(entries, {"mark": mark} if mark else {}, total, note)
             return
-        yield FeedPage(entries, {**state, "start": start, "newest": newest}, total)
+        yield FeedPage(entries, {**state, "start": start, "newest": newest, "until": begun}, total)
 
 
-def _query_params(query: ServiceQuery) -> dict[str, str]:
-    """Return the query parameter: categories, ids, or a search in arXiv's syntax."""
-    if categories := _categories(query):
-        return {"search_query": " OR ".join(f"cat:{name}" for name in categories)}
-    arxiv_ids = [ids.parse_arxiv_id(part) for part in re.split(r"[\s,]+", query.text)]
-    if all(arxiv_ids):
-        return {"id_list": ",".join(f"{i.id}v{i.version}" if i.version else i.id for i in arxiv_ids if i)}
+def _end_note(query: ServiceQuery, count: int, total: int, limit: int, *, is_first: bool) -> str:
+    """Return what a complete run left out, and how to get it; "" if nothing."""
+    if total == 0:
+        return "" if "from" in query.options or not is_first else "no paper matches; check the query"
+    if total <= count or count < limit:
+        return ""
+    left_out = f"read the newest {count:,} of {total:,} papers; the older ones are left out"
+    if limit >= MAX_RECORDS:
+        return f"{left_out}, because arXiv gives {MAX_RECORDS:,} for one query: read them with arxiv-oai:"
+    if not is_first:
+        return f"{left_out}: raise max, or leave it out"
+    return (
+        f"{left_out}: for them, give ?from=YYYY-MM-DD or a higher max" if "max" not in query.options else ""
+    )
+
+
+def _fetch(
+    client: FeedClient,
+    label: str,
+    parse: Callable[[ServiceResponse], T],
+    params: Mapping[str, str | int],
+    **more: int,
+) -> T:
+    """Ask the query API."""
+    url = client.config.base_urls.get("arxiv", API_URL)
+    with arxiv_reasons(label):
+        return client.fetch(url, parse, label=label, rate_limit=RATE_LIMIT, params={**params, **more})
+
+
+@contextmanager
+def arxiv_reasons(label: str) -> Iterator[None]:
+    """Replace an error by one that shows arXiv's own reason, if arXiv gives one."""
+    try:
+        yield
+    except ServiceRefusedError as error:
+        if error.status != _BAD_REQUEST or not error.reason:
+            raise
+        raise ServiceRefusedError(
+            f"{label}: arXiv said: {error.reason}; change the query",
+            status=error.status,
+            reason=error.reason,
+        ) from None
+
+
+def _search(query: ServiceQuery) -> str:
+    """Return the search for categories, or one in arXiv's syntax; raise FeedError for anything else."""
+    if categories := categories_in(query):
+        return " OR ".join(f"cat:{name}" for name in categories)
     if re.search(r"\b(?:ti|au|abs|co|jr|cat|rn|all):", query.text):
-        return {"search_query": f"({query.text})"}
+        return f"({query.text})"
     raise FeedError(
         f"{query.label}: not an arXiv category, id or search; write arxiv:cs.CL,cs.AI or arxiv:all:WORDS"
     )
 
 
-def _categories(query: ServiceQuery) -> list[str]:
+def categories_in(query: ServiceQuery) -> list[str]:
     """Return the categories that the text lists; an empty list if it is something else."""
     names = re.split(r"[\s,+]+", query.text)
     return names if all(map(_CATEGORY.fullmatch, names)) else []
@@ -138,6 +178,8 @@ def _limit_to_days(search: str, query: ServiceQuery, state: ResumeState) -> str:
         mark = min(dt.date.fromisoformat(state["mark"]), dates.today())  # a paper may have a future date
         first = (mark - _OVERLAP).isoformat()
     last = query.options.get("until")
+    if not last and "start" in state and is_day(state.get("until")):
+        last = state["until"]
     if not first and not last:
         return search
     begin = (first or "1991-01-01").replace("-", "")
@@ -145,7 +187,7 @@ def _limit_to_days(search: str, query: ServiceQuery, state: ResumeState) -> str:
     return f"({search}) AND submittedDate:[{begin}0000 TO {end}2359]"
 
 
-def _parse_query_page(response: ServiceResponse, start: int) -> tuple[list[FeedEntry], int]:
+def _parse_query_page(response: ServiceResponse, *, start: int) -> tuple[list[FeedEntry], int]:
     """Return the entries of a page and the total number of results."""
     entries = _parse_atom(response)
     match = _TOTAL.search(response.body[:4_000].decode("utf-8", "replace"))
@@ -166,132 +208,100 @@ def _parse_atom(response: ServiceResponse) -> list[FeedEntry]:
         raise response.retryable(error) from None
 
 
-# --- daily announcements ---
+# --- papers by id ---
 
 
-def check_announcements(query: ServiceQuery) -> None:
-    """Raise FeedError if the text names no category."""
-    if not _categories(query):
-        raise FeedError(f"{query.label}: not an arXiv category; write arxiv-rss:cs.AI+cs.CL")
+def id_pages(
+    arxiv_ids: Sequence[ids.ArxivId], client: FeedClient, state: ResumeState, *, label: str
+) -> Iterator[FeedPage]:
+    """Yield the papers with these ids, of any number; each id counts once.
 
+    An id that arXiv does not return is a skipped entry, and named in the page's note. The state is
+    ``{"start"}`` between two pages, and empty at the end.
 
-def announcement_pages(query: ServiceQuery, client: FeedClient, _state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the day's one page. There is no state: the service only has the current day."""
-    check_announcements(query)
-    base_url = client.config.base_urls.get("arxiv-rss", RSS_URL)
-    entries = client.fetch(
-        f"{base_url}/{'+'.join(_categories(query))}", _parse_atom, label=query.label, rate_limit=RATE_LIMIT
-    )
-    note = "" if entries else "arXiv announced nothing today (it does not at weekends and on holidays)"
-    yield FeedPage(entries, {}, len(entries), note)
-
-
-# --- OAI-PMH ---
-
-
-def check_oai_query(query: ServiceQuery) -> None:
-    """Raise FeedError if the text is not the name of a set, or the prefix is unknown."""
-    if not _OAI_SET.fullmatch(query.text) or query.options.get("prefix", "arXiv") not in _OAI_PREFIXES:
-        raise FeedError(
-            f"{query.label}: not an arXiv set; write arxiv-oai:cs?from=2026-05-01 "
-            "(prefix: arXiv, arXivRaw or oai_dc)"
-        )
-
-
-def oai_pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the pages of a list.
-
-    Between two pages, the state holds the token, the first day of the list, the last day seen and whether the
-    days are in order. At the end it is ``{"mark"}``: the server's day when the list was begun.
+    Args:
+        arxiv_ids: What to fetch; an id with a version stands for that version.
+        client: Sends the requests, one every three seconds.
+        state: That of the last page of an interrupted run of the same ids, or empty.
+        label: Names the feed in messages.
     """
-    check_oai_query(query)
-    current: ResumeState = dict(state) if state.get("token") else {"from": _oai_first_day(query, state)}
-    if "mark" in state and current["from"] > query.options.get("until", current["from"]):
-        yield FeedPage([], state, 0, f"complete up to {query.options['until']}")
-        return
-    tokens: dict[str, None] = {}
-    empty_pages, is_renewed = 0, False
-    while True:
-        page = client.fetch(
-            client.config.base_urls.get("arxiv-oai", OAI_URL),
-            _parse_oai_page,
-            label=query.label,
-            rate_limit=RATE_LIMIT,
-            params=_oai_params(query, current),
-        )
-        if page.error and page.error[0] == oai_pmh.BAD_TOKEN and current.get("token") and not is_renewed:
-            current, is_renewed = _renewed_list(current), True
-            tokens.clear()
-            continue
-        if page.error:
-            raise oai_pmh.protocol_error(page.error, query.label)
-        begun = next(filter(is_day, (current.get("begun"), page.response_date[:10])), current["from"])
-        if page.token is None:
-            yield FeedPage(page.entries, {"mark": begun}, page.size)
-            return
-        empty_pages = 0 if page.entries else empty_pages + 1
-        if problem := _loop_problem(page.token, tokens, empty_pages):
-            yield FeedPage(page.entries, current, page.size)
-            raise FeedError(f"{query.label}: {problem}; run it again later, or with --restart")
-        current, is_renewed = _state_after(current, page, begun), is_renewed and not page.entries
-        yield FeedPage(page.entries, current, page.size)
+    requested = list(dict.fromkeys(arxiv_ids))
+    for start in range(int(state.get("start", 0)), len(requested), PAGE_SIZE):
+        batch = requested[start : start + PAGE_SIZE]
+        entries = _fetch_ids([i for i in batch if _may_exist(i)], client, label)
+        present = {entry.arxiv_id for entry in entries if isinstance(entry, Paper)} | {
+            entry.where for entry in entries if isinstance(entry, Skipped)
+        }
+        missing = [_versioned(i) for i in batch if i.id not in present]
+        entries += [Skipped(name, "not found on arXiv") for name in missing]
+        is_last = start + PAGE_SIZE >= len(requested)
+        resume = {} if is_last else {"start": start + PAGE_SIZE}
+        yield FeedPage(entries, resume, len(requested), _missing_note(missing))
 
 
-def _renewed_list(state: ResumeState) -> ResumeState:
-    """Return where a new list begins after a token has expired: at the last day seen, if in order."""
-    in_order = state.get("ordered") and state.get("last")
-    return {"from": state["last"] if in_order else state["from"], "begun": state.get("begun")}
+def _fetch_ids(batch: list[ids.ArxivId], client: FeedClient, label: str) -> list[FeedEntry]:
+    """Return the entries of a batch; one id that arXiv refuses does not cost the others."""
+    while batch:
+        names = list(map(_versioned, batch))
+        params = {"id_list": ",".join(names)}
+        try:
+            return _fetch(client, label, _parse_id_page, params, start=0, max_results=len(batch))
+        except FeedError as error:
+            refused = _REFUSED_ID.search(str(error))
+            if refused is None:
+                raise
+            if refused[1] not in names:
+                break
+            batch = [i for i, name in zip(batch, names, strict=True) if name != refused[1]]
+    if len(batch) < 2:
+        return []
+    middle = len(batch) // 2
+    return _fetch_ids(batch[:middle], client, label) + _fetch_ids(batch[middle:], client, label)
 
 
-def _parse_oai_page(response: ServiceResponse) -> oai_pmh.OaiPage:
-    try:
-        return oai_pmh.parse_page(response.text(), response.label)
-    except BrokenXmlError as error:
-        raise response.retryable(error) from None
+def _parse_id_page(response: ServiceResponse) -> list[FeedEntry]:
+    """Return the entries of a page; a skipped one is named by its arXiv id."""
+    entries = _parse_atom(response)
+    names = [ids.parse_arxiv_id(m.strip()) for m in _ENTRY_ID.findall(response.text())]
+    if len(names) != len(entries):
+        return entries
+    return [
+        Skipped(name.id, entry.reason) if name and isinstance(entry, Skipped) else entry
+        for name, entry in zip(names, entries, strict=True)
+    ]
 
 
-def _oai_first_day(query: ServiceQuery, state: ResumeState) -> str:
-    """Return the first day: that of the last complete run, else the option ``from``, else a week ago."""
-    week_ago = (dates.today() - dt.timedelta(days=OAI_DEFAULT_DAYS)).isoformat()
-    return next(filter(is_day, (state.get("mark"), query.options.get("from"))), week_ago)
+def _versioned(arxiv_id: ids.ArxivId) -> str:
+    return f"{arxiv_id.id}v{arxiv_id.version}" if arxiv_id.version else arxiv_id.id
 
 
-def _oai_params(query: ServiceQuery, state: ResumeState) -> dict[str, str | int]:
-    if token := state.get("token"):
-        return {"verb": "ListRecords", "resumptionToken": str(token)}
-    params: dict[str, str | int] = {
-        "verb": "ListRecords",
-        "metadataPrefix": query.options.get("prefix", "arXiv"),
-        "from": str(state["from"]),
-    }
-    if query.text:
-        params["set"] = query.text
-    if "until" in query.options:
-        params["until"] = query.options["until"]
-    return params
+def _may_exist(arxiv_id: ids.ArxivId) -> bool:
+    """Return whether the id has a month: arXiv refuses a request with one that does not."""
+    month = arxiv_id.id.rpartition("/")[2][2:4]
+    return "01" <= month <= "12"
 
 
-def _loop_problem(token: str, tokens: dict[str, None], empty_pages: int) -> str | None:
-    """Return why a list makes no progress, or None; remember the token."""
-    mark = fingerprint(token)
-    if mark in tokens:
-        return "the server repeats a resumption token"
-    tokens[mark] = None
-    if len(tokens) > _MAX_TOKENS:
-        del tokens[next(iter(tokens))]
-    return f"{empty_pages} pages in a row without a record" if empty_pages >= _MAX_EMPTY_PAGES else None
+def _missing_note(missing: list[str]) -> str:
+    if not missing:
+        return ""
+    more = f" and {len(missing) - _MAX_IDS_NAMED} more" if len(missing) > _MAX_IDS_NAMED else ""
+    return f"not found on arXiv: {', '.join(missing[:_MAX_IDS_NAMED])}{more}"
 
 
-def _state_after(state: ResumeState, page: oai_pmh.OaiPage, begun: str) -> ResumeState:
-    days = [stamp[:10] for stamp in page.datestamps if stamp]
-    seen = [str(state.get("last", "")), *days]
-    in_order = bool(state.get("ordered", True)) and seen == sorted(seen)
-    last = days[-1] if days else state.get("last", "")
-    return {"from": state["from"], "token": page.token, "begun": begun, "last": last, "ordered": in_order}
+def _ids_in(query: ServiceQuery) -> list[ids.ArxivId]:
+    """Return the ids that the text lists; an empty list if it lists none.
+
+    Raises:
+        FeedError: Some words are ids and others are not.
+    """
+    words = [word for word in re.split(r"[\s,;]+", query.text) if word]
+    parsed = [ids.parse_arxiv_id(word) for word in words]
+    if not any(parsed) or re.search(r"\b(?:ti|au|abs|co|jr|cat|rn|all):", query.text):
+        return []
+    if None in parsed:
+        word = visible(words[parsed.index(None)], limit=80)
+        raise FeedError(f"{query.label}: {word} is not an arXiv id; remove it from the list")
+    return [i for i in parsed if i]
 
 
-SERVICES = (
-    Service("arxiv", frozenset({"from", "until", "max"}), check_query, query_pages),
-    Service("arxiv-rss", frozenset(), check_announcements, announcement_pages),
-    Service("arxiv-oai", frozenset({"from", "until", "prefix"}), check_oai_query, oai_pages),
-)
+SERVICE = Service("arxiv", frozenset({"from", "until", "max"}), check_query, query_pages)

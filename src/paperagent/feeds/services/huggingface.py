@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from paperagent.errors import FeedError, visible
+from paperagent.errors import FeedError
 from paperagent.feeds import dates, strict_json
 from paperagent.feeds.formats.huggingface import convert
 from paperagent.feeds.record import FeedEntry
@@ -21,7 +21,6 @@ from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
-    RetryableError,
     Service,
     ServiceQuery,
     ServiceResponse,
@@ -37,11 +36,12 @@ RATE_LIMIT = RateLimit("huggingface", 0.6)
 """500 requests in five minutes."""
 PAGE_SIZE = 100
 
-MAX_DAYS = 31
+MAX_DAYS = 366
 """How far back a run without a period reads."""
 FIRST_DAYS = 7
 """How far back the first one reads."""
 
+_FRIDAY = 4
 _MAX_PAGES = 50
 _WEEK = r"\d{4}-W\d\d"
 
@@ -118,20 +118,26 @@ def _period_pages(
         entries = list(_convert_items(items, period))
         max_records = query.max_records(_MAX_PAGES * PAGE_SIZE)
         if len(items) < PAGE_SIZE or (number + 1) * PAGE_SIZE >= max_records:
-            yield FeedPage(entries, done)
+            yield FeedPage(entries, done, note="" if items or number else _empty_note(period))
             return
         yield FeedPage(entries, {"period": period, "p": number + 1, "seen": last_page})
     raise FeedError(f"{query.label}: more than {_MAX_PAGES} pages; ask for a shorter period")
 
 
+def _empty_note(period: dict[str, str]) -> str:
+    """Return why a day has no papers; "" for a week or month."""
+    if "date" not in period:
+        return ""
+    day = dt.date.fromisoformat(period["date"])
+    if day.weekday() > _FRIDAY:
+        return f"{day} is a {day:%A}: Hugging Face lists no papers on Saturdays and Sundays"
+    if day >= dates.today():
+        return f"no papers are listed for {day} yet"
+    return f"no papers were listed on {day}; Hugging Face pauses on some holidays"
+
+
 def _parse(response: ServiceResponse) -> list[Any]:
-    value = response.json()
-    if isinstance(value, dict):
-        message = visible(str(value.get("error")), limit=120)
-        raise FeedError(f"{response.label}: Hugging Face said: {message}; change the period")
-    if not isinstance(value, list):
-        raise RetryableError("the response is not a list")
-    return value
+    return response.json_list("Hugging Face")
 
 
 def _convert_items(items: list[Any], period: dict[str, str]) -> Iterator[FeedEntry]:

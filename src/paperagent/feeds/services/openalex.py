@@ -7,6 +7,8 @@ no message or log shows a URL with its query.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +35,7 @@ from paperagent.feeds.services.page import (
     ServiceRefusedError,
     ServiceResponse,
     fingerprint,
+    is_day,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
 from paperagent.types import RETRACTED, Paper
@@ -45,6 +48,10 @@ DEFAULT_MAX_RECORDS = 10_000
 
 _MAX_WORDS = 10_000
 _BAD_REQUEST = 400
+_FILTER = re.compile(r"[a-z_]+(?:\.[a-z_]+)*:\S")
+_WORK_ID = re.compile(r"(?:https?://(?:api\.)?openalex\.org/(?:works/)?)?(W\d{1,12})", re.IGNORECASE)
+_OVERLAP = dt.timedelta(days=30)
+"""How long before the last run the next one begins: works are indexed weeks after their publication."""
 
 
 def check(query: ServiceQuery) -> None:
@@ -54,7 +61,12 @@ def check(query: ServiceQuery) -> None:
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the pages of works. The state is ``{"cursor", "read"}`` between two pages."""
+    """Yield the pages of works.
+
+    The state is ``{"cursor", "read"}`` between two pages. It is empty at the end, so that the next run reads
+    the search again; after one with more works than the limit, it is ``{"mark"}``, the day of the run, and
+    the next run asks for what was published since, newest first.
+    """
     check(query)
     key = client.config.keys.get(SCHEME)
     url = f"{client.config.base_urls.get(SCHEME, API_URL)}/works"
@@ -62,8 +74,10 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         raise FeedError(f"{query.label}: OpenAlex needs a key; set PAPERAGENT_OPENALEX_KEY")
     cursor, count = str(state.get("cursor", "*")), int(state.get("read", 0))
     cursors = {fingerprint(cursor)}
+    limit = query.max_records(DEFAULT_MAX_RECORDS)
+    last_run: ResumeState = {"mark": state["mark"]} if is_day(state.get("mark")) else {}
     while True:
-        params = {**_params(query), "per_page": PAGE_SIZE, "cursor": cursor}
+        params = {**_params(query, last_run.get("mark")), "per_page": PAGE_SIZE, "cursor": cursor}
         try:
             page = client.fetch(
                 url,
@@ -84,15 +98,24 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         meta = meta if isinstance(meta, dict) else {}
         total = meta.get("count") if isinstance(meta.get("count"), int) else None
         next_cursor = meta.get("next_cursor")
-        if not isinstance(next_cursor, str) or not entries or count >= query.max_records(DEFAULT_MAX_RECORDS):
-            yield FeedPage(entries, {}, total)
+        if not isinstance(next_cursor, str) or not entries or count >= limit:
+            is_cut = (total or 0) > count
+            mark = {"mark": dates.today().isoformat()} if is_cut or last_run else {}
+            yield FeedPage(entries, mark, total, _cut_note(count, total or 0) if is_cut else "")
             return
         if fingerprint(next_cursor) in cursors:
-            yield FeedPage(entries, {}, total)
+            yield FeedPage(entries, last_run, total)
             raise FeedError(f"{query.label}: the server repeats a cursor; run it again later")
         cursors.add(fingerprint(next_cursor))
         cursor = next_cursor
-        yield FeedPage(entries, {"cursor": cursor, "read": count}, total)
+        yield FeedPage(entries, {**last_run, "cursor": cursor, "read": count}, total)
+
+
+def _cut_note(count: int, total: int) -> str:
+    return (
+        f"read {count:,} of {total:,} works; for the others, raise max or narrow the search with ?from= or "
+        f"?until=; the next run asks for works from {_OVERLAP.days} days before this one on"
+    )
 
 
 def convert(record: JsonObject) -> Paper:
@@ -136,9 +159,10 @@ def _arxiv_address(record: JsonObject) -> str | None:
     """Return the arXiv address among the locations of the work."""
     locations = record.get("locations")
     for location in [record.get("primary_location"), *(locations if isinstance(locations, list) else [])]:
-        url = location.get("landing_page_url") if isinstance(location, dict) else None
-        if ids.parse_arxiv_id(url):
-            return str(url)
+        fields = location if isinstance(location, dict) else {}
+        for url in (fields.get("landing_page_url"), fields.get("pdf_url")):
+            if ids.parse_arxiv_id(url):
+                return str(url)
     return None
 
 
@@ -158,23 +182,41 @@ def _author_names(authorships: object) -> list[Any]:
 
 
 def _parse(response: ServiceResponse) -> JsonObject:
-    value = response.json()
-    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
+    value = response.json_object("OpenAlex")
+    if not isinstance(value.get("results"), list):
         raise RetryableError("the response has no results")
     return value
 
 
-def _params(query: ServiceQuery) -> dict[str, str | int]:
+def _params(query: ServiceQuery, mark: str | None) -> dict[str, str | int]:
+    """Return the parameters for one work, a filter or words, and for what was published since ``mark``."""
     filters = []
     params: dict[str, str | int] = {}
-    if ":" in query.text:
+    if (work := _work_filter(query.text)) is not None:
+        filters.append(work)
+    elif _FILTER.match(query.text):
         filters.append(query.text)
     else:
         params["search"] = query.text
-    for name, option in (("from_publication_date", "from"), ("to_publication_date", "until")):
-        if option in query.options:
-            filters.append(f"{name}:{query.options[option]}")
+    since = (dt.date.fromisoformat(mark) - _OVERLAP).isoformat() if mark else ""
+    if first := max(query.options.get("from", ""), since):
+        filters.append(f"from_publication_date:{first}")
+    if mark:
+        params["sort"] = "publication_date:desc"
+    if "until" in query.options:
+        filters.append(f"to_publication_date:{query.options['until']}")
     return params | ({"filter": ",".join(filters)} if filters else {})
+
+
+def _work_filter(text: str) -> str | None:
+    """Return the filter for a work's id in any writing; None if ``text`` is not the id of a work."""
+    if arxiv := ids.parse_arxiv_id(text):
+        return f"doi:10.48550/arxiv.{arxiv.id}"
+    if len(text.split()) == 1 and (doi := ids.parse_doi(text)):
+        return f"doi:{doi}"
+    if match := _WORK_ID.fullmatch(text):
+        return f"ids.openalex:{match[1].upper()}"
+    return None
 
 
 SERVICE = Service(SCHEME, frozenset({"from", "until", "max"}), check, pages)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import strict_json
 from paperagent.feeds.record import FeedEntry
+from paperagent.feeds.services.error_text import MAX_REASON_LENGTH, error_reason, json_reason
 from paperagent.http_limits import TransientError, retry_after
 from paperagent.text.sanitize import clean_text
 
@@ -109,9 +110,11 @@ class RetryableError(TransientError):
 class ServiceRefusedError(FeedError):
     """A service refused a request permanently."""
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, reason: str) -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
+        """Why, in the words of the service; "" if it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +132,13 @@ class ServiceResponse:
         """Raise RetryableError for a temporary error status, and ServiceRefusedError for any other."""
         if self.status < 400:
             return
-        text = clean_text(self.body[:2_000].decode("utf-8", "replace"))
-        message = "" if not text or text.startswith("<") else f": {visible(text, limit=120)}"
+        reason = error_reason(self.body)
+        message = f": {reason}" if reason else ""
         if self.status in _TEMPORARY:
             raise RetryableError(f"HTTP status {self.status}{message}", wait=retry_after(self.headers))
         fix = _FIXES.get(self.status, "change the request")
         raise ServiceRefusedError(
-            f"{self.label}: HTTP status {self.status}{message}; {fix}", status=self.status
+            f"{self.label}: HTTP status {self.status}{message}; {fix}", status=self.status, reason=reason
         )
 
     def text(self) -> str:
@@ -158,6 +161,29 @@ class ServiceResponse:
         except FeedError as error:
             raise self.retryable(error) from None
         return values if text.startswith("[") else values[0]
+
+    def json_object(self, service: str) -> dict[str, Any]:
+        """Return the body's JSON object; raise FeedError with the service's reason if it is an error."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise RetryableError("the response is not an object")
+        self._raise_json_error(value, service)
+        return value
+
+    def json_list(self, service: str) -> list[Any]:
+        """Return the body's JSON list; raise FeedError with the service's reason if it is an error."""
+        value = self.json()
+        if isinstance(value, dict):
+            self._raise_json_error(value, service)
+        if not isinstance(value, list):
+            raise RetryableError("the response is not a list")
+        return value
+
+    def _raise_json_error(self, value: dict[str, Any], service: str) -> None:
+        error = {name: value[name] for name in ("error", "message", "detail") if name in value}
+        if error and (reason := json_reason(error)):
+            reason = visible(clean_text(reason), limit=MAX_REASON_LENGTH).rstrip(" .;")
+            raise FeedError(f"{self.label}: {service} said: {reason}; change the request")
 
     def retryable(self, error: FeedError) -> RetryableError:
         """Convert a parsing error to a RetryableError."""

@@ -6,9 +6,9 @@ without an abstract.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import quote
 
 from paperagent.errors import FeedError
@@ -28,10 +28,10 @@ from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
-    RetryableError,
     Service,
     ServiceQuery,
     ServiceResponse,
+    is_day,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
 from paperagent.types import RETRACTED, Paper
@@ -46,6 +46,8 @@ MAX_RECORDS = 1_000
 
 _FIELDS = "title,abstract,year,publicationDate,venue,authors.name,externalIds,url,publicationTypes"
 _PAPER_ID = re.compile(r"(?:arxiv|doi|pmid|acl|corpusid|url|mag|pmcid):\S+|[0-9a-f]{40}", re.IGNORECASE)
+_OVERLAP = dt.timedelta(days=30)
+"""How long before the last run the next one begins: papers are indexed weeks after their publication."""
 _PASSED_OPTIONS = ("year", "fieldsOfStudy", "venue")
 
 
@@ -56,7 +58,12 @@ def check(query: ServiceQuery) -> None:
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield one paper, or the pages of a search. The state is ``{"offset"}`` between two pages."""
+    """Yield one paper, or the pages of a search.
+
+    The state is ``{"offset"}`` between two pages. It is empty at the end, so that the next run reads the
+    search again; after a search with more papers than one search returns, it is ``{"mark"}``, the day of the
+    run, and the next run asks for what was published since.
+    """
     check(query)
     base_url, key = client.config.base_urls.get(SCHEME, API_URL), client.config.keys.get(SCHEME)
 
@@ -70,15 +77,17 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
             headers={"x-api-key": key} if key else {},
         )
 
-    if _PAPER_ID.fullmatch(query.text):
-        record = fetch(f"/paper/{quote(query.text, safe=':')}", {"fields": _FIELDS})
+    if (paper_id := _paper_id(query.text)) is not None:
+        record = fetch(f"/paper/{quote(paper_id, safe=':')}", {"fields": _FIELDS})
         yield FeedPage(list(strict_json.parse_items([record], convert)), {}, 1)
         return
     limit = min(query.max_records(MAX_RECORDS), MAX_RECORDS)
     offset = int(state.get("offset", 0))
+    last_run = {"mark": state["mark"]} if is_day(state.get("mark")) else {}
+    filters = _filters(query, last_run.get("mark"))
     while offset < limit:
         params: dict[str, str | int] = {"query": query.text, "fields": _FIELDS, "offset": offset}
-        page = fetch("/paper/search", {**params, **_filters(query), "limit": min(PAGE_SIZE, limit - offset)})
+        page = fetch("/paper/search", {**params, **filters, "limit": min(PAGE_SIZE, limit - offset)})
         records = page.get("data") or []
         if not isinstance(records, list):
             raise FeedError(f"{query.label}: a response without a list of papers; run it again later")
@@ -86,11 +95,31 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         next_offset = page.get("next")
         entries = list(strict_json.parse_items(records, convert))
         if not isinstance(next_offset, int) or next_offset <= offset or next_offset >= limit:
-            note = f"Semantic Scholar gives {MAX_RECORDS:,} papers for a search" if next_offset else ""
-            yield FeedPage(entries, {}, total, note if (total or 0) > MAX_RECORDS else "")
+            is_cut = (total or 0) > limit
+            mark = {"mark": dates.today().isoformat()} if is_cut or last_run else {}
+            yield FeedPage(entries, mark, total, _cut_note(total or 0, limit) if is_cut else "")
             return
         offset = next_offset
-        yield FeedPage(entries, {"offset": offset}, total)
+        yield FeedPage(entries, {**last_run, "offset": offset}, total)
+
+
+def _cut_note(total: int, limit: int) -> str:
+    fix = "raise max" if limit < MAX_RECORDS else "narrow the search with ?year=, ?venue=, ?from= or ?until="
+    return (
+        f"read {limit:,} of {total:,} papers (Semantic Scholar gives {MAX_RECORDS:,} for a search); for the "
+        f"others, {fix}; the next run asks for papers from {_OVERLAP.days} days before this one on"
+    )
+
+
+def _paper_id(text: str) -> str | None:
+    """Return the id of one paper as the service writes it; None if ``text`` is a search."""
+    if arxiv := ids.parse_arxiv_id(text):
+        return f"ARXIV:{arxiv.id}"
+    if len(text.split()) == 1 and (doi := ids.parse_doi(text)):
+        return f"DOI:{doi}"
+    if text.startswith(("https://", "http://")):
+        return f"URL:{text}"
+    return text if _PAPER_ID.fullmatch(text) else None
 
 
 def convert(record: JsonObject) -> Paper:
@@ -135,17 +164,14 @@ def _service_id(record: JsonObject, external_ids: JsonObject) -> str | None:
 
 
 def _parse(response: ServiceResponse) -> JsonObject:
-    value: Any = response.json()
-    if not isinstance(value, dict):
-        raise RetryableError("the response is not an object")
-    return value
+    return response.json_object("Semantic Scholar")
 
 
-def _filters(query: ServiceQuery) -> dict[str, str]:
+def _filters(query: ServiceQuery, mark: str | None) -> dict[str, str]:
     filters = {name: query.options[name] for name in _PASSED_OPTIONS if name in query.options}
-    if {"from", "until"} & query.options.keys():
-        filters["publicationDateOrYear"] = f"{query.options.get('from', '')}:{query.options.get('until', '')}"
-    return filters
+    since = (dt.date.fromisoformat(mark) - _OVERLAP).isoformat() if mark else ""
+    first, last = max(query.options.get("from", ""), since), query.options.get("until", "")
+    return filters | ({"publicationDateOrYear": f"{first}:{last}"} if first or last else {})
 
 
 SERVICE = Service(SCHEME, frozenset({*_PASSED_OPTIONS, "from", "until", "max"}), check, pages)

@@ -27,7 +27,6 @@ from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
     ResumeState,
-    RetryableError,
     Service,
     ServiceQuery,
     ServiceResponse,
@@ -44,8 +43,11 @@ PAGE_SIZE = 100
 _LIBRARY = re.compile(r"(?:users|groups)/\d{1,12}(?:/collections/[A-Z0-9]{8})?")
 _OTHER_ITEMS = frozenset({"attachment", "note", "annotation"})
 _ARXIV_IN_EXTRA = re.compile(r"\barXiv:\s*(\S+)", re.IGNORECASE)
+_DOI_IN_EXTRA = re.compile(r"^DOI:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+_PMID_IN_EXTRA = re.compile(r"^PMID:\s*(\d{1,9})\b", re.IGNORECASE | re.MULTILINE)
 _RETRACTED_IN_EXTRA = re.compile(r"\bretracted\b", re.IGNORECASE)
 _MAX_EXTRA_LENGTH = 5_000
+_NO_LIMIT = 10**9
 
 
 def check(query: ServiceQuery) -> None:
@@ -57,7 +59,8 @@ def check(query: ServiceQuery) -> None:
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the pages of items.
 
-    The state is ``{"start", "version", "since"}`` between two pages and ``{"since"}`` at the end.
+    The state is ``{"start", "version", "since"}`` between two pages, and after ``max`` items. It is
+    ``{"since"}`` at the end.
     """
     check(query)
     key = client.config.keys.get(SCHEME)
@@ -65,10 +68,11 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
     url = f"{client.config.base_urls.get(SCHEME, API_URL)}/{query.text}/items/top"
     start, since = int(state.get("start", 0)), int(state.get("since", 0))
     version, last_page = int(state.get("version", 0)), ""
+    limit = start + query.max_records(_NO_LIMIT)
     while True:
         params: dict[str, str | int] = {
             "format": "json",
-            "limit": PAGE_SIZE,
+            "limit": min(PAGE_SIZE, limit - start),
             "start": start,
             "sort": "dateAdded",
             "direction": "asc",
@@ -84,10 +88,15 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         # If the server gives no total, the list ends with a page that is empty or repeated.
         previous_page, last_page = last_page, fingerprint(items)
         is_repeated = previous_page == last_page
-        if not items or is_repeated or start >= min(total or start + 1, query.max_records(start + 1)):
+        if not items or is_repeated or (total is not None and start >= total):
             yield FeedPage(entries, {"since": version} if version else {}, total)
             return
-        yield FeedPage(entries, {"start": start, "version": version, "since": since}, total)
+        resume: ResumeState = {"start": start, "version": version, "since": since}
+        if start >= limit:
+            of_all = f" of {total:,}" if total else ""
+            yield FeedPage(entries, resume, total, f"read up to item {start:,}{of_all}; the next run goes on")
+            return
+        yield FeedPage(entries, resume, total)
 
 
 def convert(item: JsonObject) -> Paper:
@@ -98,12 +107,14 @@ def convert(item: JsonObject) -> Paper:
     title = clean_title(data.get("title"), flags)
     abstract = clean_abstract(data.get("abstractNote"), flags)
     extra = str(data.get("extra") or "")[:_MAX_EXTRA_LENGTH]
-    arxiv, doi = arxiv_and_doi(_arxiv_value(data, extra), data.get("DOI") or data.get("url"))
+    arxiv, doi = arxiv_and_doi(_arxiv_value(data, extra), _doi_value(data, extra))
+    pmid = _PMID_IN_EXTRA.search(extra)
+    service_id = ids.service_id("pmid", pmid[1]) if pmid else None
     is_retracted = marked_retracted(title) or bool(_RETRACTED_IN_EXTRA.match(extra))
     if is_retracted:
         flags.add(RETRACTED)
     return Paper(
-        paper_id=choose_paper_id(arxiv, doi, None, title, abstract),
+        paper_id=choose_paper_id(arxiv, doi, service_id, title, abstract),
         title=title,
         abstract=abstract,
         authors=clean_names(_author_names(data.get("creators")), flags),
@@ -123,6 +134,13 @@ def _arxiv_value(data: JsonObject, extra: str) -> Any:
     return next((value for value in values if ids.parse_arxiv_id(value)), None)
 
 
+def _doi_value(data: JsonObject, extra: str) -> Any:
+    """Return the DOI: item types without a field for it have it in Extra or as the address."""
+    match = _DOI_IN_EXTRA.search(extra)
+    values = (data.get("DOI"), match[1] if match else None, data.get("url"))
+    return next((v for v in values if ids.parse_doi(v) or ids.parse_arxiv_id(v)), None)
+
+
 def _author_names(creators: object) -> list[Any]:
     if not isinstance(creators, list):
         return []
@@ -137,9 +155,7 @@ def _may_be_paper(item: object) -> bool:
 
 def _parse(response: ServiceResponse) -> tuple[list[Any], int | None, int]:
     """Return the items, their total number and the version of the library."""
-    items = response.json()
-    if not isinstance(items, list):
-        raise RetryableError("the response is not a list")
+    items = response.json_list("Zotero")
     version = _number_header(response, "last-modified-version") or 0
     return items, _number_header(response, "total-results"), version
 

@@ -26,6 +26,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 HOME_   := .demo/library
 DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
 
+# Without compiled modules each process that a test starts compiles the whole package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup setup-dev demo screenshots web test test-fast check api bench eval local-llm clean
 
 setup: $(VENV)/.base $(VENV)/.model
@@ -73,6 +76,7 @@ web: setup
 	@$(DEMO) serve
 
 test: setup-dev
+	@$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)
 
 test-fast: setup-dev

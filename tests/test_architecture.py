@@ -124,15 +124,19 @@ BANNED_EXCEPTIONS = {"types:listed", "evals.results:shown"}
 @cache
 def modules() -> dict[str, ast.Module]:
     """Return the syntax tree of every module by its name, without ``paperagent.``."""
-    trees = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(SOURCE).with_suffix("").parts
-        name = ".".join(p for p in parts if p != "__init__") or FRONT
-        trees[name] = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return trees
+    return {
+        name: ast.parse(path.read_text(encoding="utf-8"), filename=str(path)) for name, path in PATHS.items()
+    }
 
 
-INNER = [name for name in modules() if name != FRONT]
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file, without ``paperagent.``."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(p for p in parts if p != "__init__") or FRONT
+
+
+PATHS = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+INNER = [name for name in PATHS if name != FRONT]
 
 
 def imports(tree: ast.AST, *, typing: bool = True) -> Iterator[str]:

@@ -11,6 +11,9 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+# On a machine whose cores are all busy, the threads of a matrix product spend ten times its time in waiting.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Tests must not fail because the machine is busy.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

@@ -75,12 +75,13 @@ web: setup
 	@if [ ! -e $(HOME_) ]; then mkdir -p .demo && $(DEMO) ingest "$(or $(FEED),sample)"; fi
 	@$(DEMO) serve
 
+# Files in their order: the slow ones have few tests, and xdist would start them last.
 test: setup-dev
 	@$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)
 
 test-fast: setup-dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(FAST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(FAST)
 
 check: setup-dev
 	$(BIN)/ruff check .

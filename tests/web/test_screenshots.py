@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,6 @@ from paths import ROOT
 FOLDER = ROOT / "docs" / "images" / "web"
 QUESTION = "How much does Tindersift shorten the prompt?"
 PAGES = ("feed", "search", "paper", "answer", "digest", "subscribe")
-PICTURES = [
-    f"{name}-{width}-{scheme}" for name in PAGES for width in browser.WIDTHS for scheme in browser.SCHEMES
-]
 
 
 @pytest.fixture
@@ -70,18 +68,21 @@ def test_pictures_of_the_main_pages(address: str, tmp_path: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with browser.running() as chromium:
         pages = paths(address, chromium)
-        for picture in PICTURES:
-            name, width, scheme = picture.split("-")
-            size = {"width": int(width), "height": 900 if width == "1200" else 720}
+        for width, scheme in product(browser.WIDTHS, browser.SCHEMES):
+            size = {"width": width, "height": 900 if width == 1200 else 720}
             context = chromium.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
             tab = context.new_page()
-            tab.goto(address + pages[name])
-            if name == "answer":
-                tab.click("button.cite >> nth=0")
-                assert tab.locator("mark:visible").count() == 1
-            if name == "paper":
-                tab.evaluate("scrollTo(0, 0)")
-            assert tab.evaluate("document.documentElement.scrollWidth") <= int(width), picture
-            tab.screenshot(path=folder / f"{picture}.png")
+            for name in PAGES:
+                tab.goto(address + pages[name])
+                if name == "answer":
+                    tab.click("button.cite >> nth=0")
+                    assert tab.locator("mark:visible").count() == 1
+                if name == "paper":
+                    tab.evaluate("scrollTo(0, 0)")
+                picture = f"{name}-{width}-{scheme}"
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, picture
+                tab.screenshot(path=folder / f"{picture}.png")
             context.close()
-    assert {path.stem for path in folder.glob("*.png")} == set(PICTURES)
+    pictures = product(PAGES, browser.WIDTHS, browser.SCHEMES)
+    expected = {f"{name}-{width}-{scheme}" for name, width, scheme in pictures}
+    assert {path.stem for path in folder.glob("*.png")} == expected

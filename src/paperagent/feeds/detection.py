@@ -82,7 +82,7 @@ def not_a_feed(label: str, what: str) -> UnknownFormatError:
 
 def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
     first = head[:1]
-    if first == b"<":
+    if first == b"<" and not head[1:2].isdigit():  # Ovid numbers its records "<1>"
         if _HTML.match(head[:4096]):
             raise UnknownFormatError(
                 f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"

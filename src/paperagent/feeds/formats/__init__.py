@@ -71,17 +71,25 @@ PUBMED = "pubmed"
 ACL_ANTHOLOGY = "acl-anthology"
 BIBTEX = "bibtex"
 RIS = "ris"
+MEDLINE = "medline"
+WEB_OF_SCIENCE = "web-of-science"
+ENDNOTE = "endnote"
+ENDNOTE_XML = "endnote-xml"
 
 FORMATS = _by_name(
     (
         # Text formats, in the order in which they are tried.
         Format(RIS, "RIS", Kind.TEXT, "ris:parse", (".ris",)),
+        Format(MEDLINE, "MEDLINE (PubMed)", Kind.TEXT, "medline:parse", (".nbib",)),
+        Format(WEB_OF_SCIENCE, "Web of Science text", Kind.TEXT, "web_of_science:parse", (".ciw",)),
+        Format(ENDNOTE, "EndNote (Refer)", Kind.TEXT, "endnote:parse", (".enw",)),
         Format(BIBTEX, "BibTeX", Kind.TEXT, "bibtex:parse", (".bib", ".bibtex", ".biblatex")),
         Format(DAILY_PAPERS, "a saved Daily Papers page", Kind.TEXT, "huggingface:parse_page"),
         Format(ARXIV_ATOM, "Atom", Kind.XML, "arxiv:parse_atom", (".atom",), roots=("feed",)),
         Format(OAI_PMH, "OAI-PMH", Kind.XML, "oai_pmh:parse", roots=("OAI-PMH",)),
         Format(PUBMED, "PubMed XML", Kind.XML, "pubmed:parse", roots=("PubmedArticleSet", "PubmedArticle")),
         Format(ACL_ANTHOLOGY, "ACL Anthology XML", Kind.XML, "acl:parse", roots=("collection",)),
+        Format(ENDNOTE_XML, "EndNote XML", Kind.XML, "endnote:parse_xml", roots=("xml",)),
         # JSON formats
         Format(PAPERAGENT, "paperagent's JSON lines", Kind.JSON, "jsonl:convert"),
         Format(HF_DAILY, "Daily Papers JSON", Kind.JSON, "huggingface:convert"),

@@ -15,6 +15,7 @@ from paperagent.feeds import strict_json
 from paperagent.feeds.formats import (
     ARXIV_JSONL,
     ARXIV_SNAPSHOT,
+    CSV,
     DAILY_PAPERS,
     FORMATS,
     HF_DAILY,
@@ -105,6 +106,12 @@ def _detect_text(source: FeedSource, text: str) -> Format:
         if huggingface.has_pairs(text):
             return FORMATS[DAILY_PAPERS]
     promised = SUFFIXES.get(source.suffix)
+    if promised is FORMATS[CSV]:
+        from paperagent.feeds.formats import table
+
+        if why := table.mismatch(text):
+            raise UnknownFormatError(f"{source.label}: {why}")
+        return promised
     if promised is not None:
         raise not_a_feed(source.label, f"does not look like {promised.title}, although its name ends so")
     raise not_a_feed(source.label, "text of no known format")

@@ -75,6 +75,7 @@ MEDLINE = "medline"
 WEB_OF_SCIENCE = "web-of-science"
 ENDNOTE = "endnote"
 ENDNOTE_XML = "endnote-xml"
+CSV = "csv"
 
 FORMATS = _by_name(
     (
@@ -83,6 +84,7 @@ FORMATS = _by_name(
         Format(MEDLINE, "MEDLINE (PubMed)", Kind.TEXT, "medline:parse", (".nbib",)),
         Format(WEB_OF_SCIENCE, "Web of Science text", Kind.TEXT, "web_of_science:parse", (".ciw",)),
         Format(ENDNOTE, "EndNote (Refer)", Kind.TEXT, "endnote:parse", (".enw",)),
+        Format(CSV, "a table (CSV, TSV)", Kind.TEXT, "table:parse", (".csv", ".tsv", ".tab")),
         Format(BIBTEX, "BibTeX", Kind.TEXT, "bibtex:parse", (".bib", ".bibtex", ".biblatex")),
         Format(DAILY_PAPERS, "a saved Daily Papers page", Kind.TEXT, "huggingface:parse_page"),
         Format(ARXIV_ATOM, "Atom", Kind.XML, "arxiv:parse_atom", (".atom",), roots=("feed",)),

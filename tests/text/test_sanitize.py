@@ -38,6 +38,7 @@ def test_cleaned_text_is_one_safe_line(text: str) -> None:
     [
         ("one\r\n  two\tthree\u00a0four\u2028five", "one two three four five", set()),
         ("\x1b]0;title\x07\x9b2Jred\x00", "]0;title2Jred", {"control-characters"}),
+        ("0\x0e75 and 1\u200b\x002", "0 75 and 1 2", {"control-characters", "invisible-characters"}),
         ("page\x0cbreak\x85here", "page break here", {"control-characters"}),
         ("a\u202eb\u2066c\u200fd\u061c", "abcd", {"bidi"}),
         ("ze\u200bro\ufeff wi\u2060dth\u00ad", "zero width", {"invisible-characters"}),

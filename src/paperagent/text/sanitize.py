@@ -227,6 +227,10 @@ _REMOVED = (
     # Two or more variation selectors in a row select no glyph: they carry hidden data.
     (re.compile(f"[{_INVISIBLE_CLASS}]+|[\ufe00-\ufe0f]{{2,}}"), INVISIBLE),
 )
+_LOST_CHARACTER = re.compile(f"[{_SURROGATE_CLASS}{_CONTROL_CLASS}]")
+_REMOVED_BETWEEN_DIGITS = re.compile(
+    f"(?<=\\d)[{_SURROGATE_CLASS}{_CONTROL_CLASS}{_BIDI_CLASS}{_INVISIBLE_CLASS}]++(?=\\d)"
+)
 _SPACE = re.compile(r"\s+")
 _NEEDS_CLEANING = re.compile(
     f"[{_OTHER_SPACE_CLASS}{_BIDI_CLASS}{_INVISIBLE_CLASS}{_SURROGATE_CLASS}]|[\ufe00-\ufe0f]{{2}}|  "
@@ -255,11 +259,17 @@ def clean_text(text: str, flags: set[str] | None = None) -> str:
 def _remove_unsafe(text: str, flags: set[str]) -> str:
     if _CONTROL_SPACE.search(text):
         flags.add(CONTROL)
+    text = _REMOVED_BETWEEN_DIGITS.sub(_keep_numbers_apart, text)
     for pattern, flag in _REMOVED:
         text, count = pattern.subn("", text)
         if count:
             flags.add(flag)
     return _SPACE.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
+
+
+def _keep_numbers_apart(run: re.Match[str]) -> str:
+    r"""Return a space before characters that stand for a lost one: ``5\x0e7`` is not 57."""
+    return f" {run[0]}" if _LOST_CHARACTER.search(run[0]) else run[0]
 
 
 def clean_and_truncate(text: str, limit: int, flags: set[str]) -> str:

@@ -30,7 +30,7 @@ from paperagent.feeds.record import (
 from paperagent.text.readable import bibliography_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
-__all__ = ["looks_like", "parse"]
+__all__ = ["convert", "looks_like", "parse"]
 
 _ABSTRACTS = ("abstract", "abstractnote", "summary")
 _MAX_NOTE_LENGTH = 2_000
@@ -60,7 +60,7 @@ def parse(text: str, label: str) -> Iterator[FeedEntry]:
             yield Skipped(where, "broken BibTeX entry")
             continue
         try:
-            yield _convert(_with_inherited_date(entry.fields, parents))
+            yield convert(_with_inherited_date(entry.fields, parents))
         except InvalidRecordError as error:
             yield Skipped(where, error.reason)
 
@@ -84,7 +84,8 @@ def _with_inherited_date(fields: Fields, parents: dict[str, Fields]) -> Fields:
     return fields
 
 
-def _convert(fields: Fields) -> Paper:
+def convert(fields: Fields) -> Paper:
+    """Return the paper of an entry."""
     flags: set[str] = set()
     title = clean_title(bibliography_text(_first(fields, "title", "booktitle")), flags)
     abstract = clean_abstract(bibliography_text(_first(fields, *_ABSTRACTS)), flags)

@@ -66,8 +66,10 @@ HF_DAILY = "hf-daily"
 ARXIV_ATOM = "arxiv-atom"
 ARXIV_JSONL = "arxiv-jsonl"
 ARXIV_SNAPSHOT = "arxiv-snapshot"
+RSS = "rss"
 OAI_PMH = "arxiv-oai"
 PUBMED = "pubmed"
+JATS = "jats"
 ACL_ANTHOLOGY = "acl-anthology"
 BIBTEX = "bibtex"
 RIS = "ris"
@@ -87,7 +89,8 @@ FORMATS = _by_name(
         Format(CSV, "a table (CSV, TSV)", Kind.TEXT, "table:parse", (".csv", ".tsv", ".tab")),
         Format(BIBTEX, "BibTeX", Kind.TEXT, "bibtex:parse", (".bib", ".bibtex", ".biblatex")),
         Format(DAILY_PAPERS, "a saved Daily Papers page", Kind.TEXT, "huggingface:parse_page"),
-        Format(ARXIV_ATOM, "Atom", Kind.XML, "arxiv:parse_atom", (".atom",), roots=("feed",)),
+        Format(ARXIV_ATOM, "Atom", Kind.XML, "syndication:parse", (".atom",), roots=("feed",)),
+        Format(RSS, "RSS", Kind.XML, "syndication:parse", (".rss",), roots=("rss", "RDF")),
         Format(OAI_PMH, "OAI-PMH", Kind.XML, "oai_pmh:parse", roots=("OAI-PMH",)),
         Format(PUBMED, "PubMed XML", Kind.XML, "pubmed:parse", roots=("PubmedArticleSet", "PubmedArticle")),
         Format(ACL_ANTHOLOGY, "ACL Anthology XML", Kind.XML, "acl:parse", roots=("collection",)),

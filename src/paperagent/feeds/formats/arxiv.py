@@ -1,8 +1,4 @@
-"""arXiv's own formats: Atom feeds, the metadata snapshot and daily listings.
-
-Pitfalls of arXiv's Atom: errors are reported with HTTP 200 as an entry titled "Error"; text is hard-wrapped;
-the daily feed puts ``arXiv:… Announce Type: … Abstract:`` before an abstract, and its ``published`` is the
-day of the announcement.
+"""arXiv's formats of JSON lines: the metadata snapshot and daily listings.
 
 The snapshot (https://www.kaggle.com/datasets/Cornell-University/arxiv) has one JSON object per line for
 every paper of arXiv, several GB in all: ``id, submitter, authors, title, comments, journal-ref, doi,
@@ -15,15 +11,11 @@ Listings are JSON lines with ``id, title, abstract`` or ``summary, authors, cate
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
-from xml.etree.ElementTree import Element
 
-from paperagent.errors import FeedError, visible
-from paperagent.feeds import dates, ids, strict_xml
-from paperagent.feeds.formats import ARXIV_ATOM, ARXIV_JSONL, ARXIV_SNAPSHOT
+from paperagent.feeds import dates, ids
+from paperagent.feeds.formats import ARXIV_JSONL, ARXIV_SNAPSHOT
 from paperagent.feeds.record import (
-    FeedEntry,
     InvalidRecordError,
     JsonObject,
     clean_abstract,
@@ -32,117 +24,11 @@ from paperagent.feeds.record import (
     require_arxiv_id,
     says_withdrawn,
     sorted_flags,
-    unique,
 )
-from paperagent.feeds.source import UnknownFormatError
-from paperagent.text.sanitize import clean_text
-from paperagent.types import Paper, Skipped
-
-_ATOM = "{http://www.w3.org/2005/Atom}"
-_ARXIV = "{http://arxiv.org/schemas/atom}"
-_CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
-_MAX_TEXT_LENGTH = 1_000_000
-_ANNOUNCEMENT = re.compile(r"arXiv:\S+\s+Announce Type:\s*(\S+)\s+Abstract:\s*")
-_NEW_ANNOUNCEMENTS = frozenset({"new", "cross"})
-"""Types announced on the day of publication; ``replace`` and ``replace-cross`` come later."""
-_OTHER_ROOTS = {"rss": "RSS", "RDF": "RSS", "html": "HTML"}
+from paperagent.types import Paper
 
 _AUTHOR_SEPARATOR = re.compile(r", ?(?:and )?| and ")
 _VERSION = re.compile(r"v([1-9][0-9]{0,3})")
-
-
-def parse_atom(text: str, label: str) -> list[FeedEntry]:
-    """Return the entries of an Atom feed.
-
-    Raises:
-        FeedError: the XML is broken (with line and column), is not Atom, or is an error from arXiv.
-    """
-    entries: list[FeedEntry] = []
-
-    def on_entry(element: Element, line: int) -> None:
-        _raise_arxiv_error(element, label)
-        try:
-            entries.append(_convert_entry(element))
-        except InvalidRecordError as error:
-            entries.append(Skipped(f"entry {len(entries) + 1}, line {line}", error.reason))
-
-    def on_start(tag: str, depth: int, _attributes: Mapping[str, str]) -> None:
-        if depth == 1:
-            _check_root(tag, label)
-
-    strict_xml.parse(text, label, on_start, {_ATOM + "entry": on_entry})
-    return entries
-
-
-def _check_root(tag: str, label: str) -> None:
-    if tag == _ATOM + "feed":
-        return
-    name = strict_xml.local_name(tag)
-    actual = _OTHER_ROOTS.get(name, f"XML with the root element {visible(name, limit=60)}")
-    raise UnknownFormatError(f"{label}: got {actual}, not Atom; give an arXiv Atom feed")
-
-
-def _raise_arxiv_error(entry: Element, label: str) -> None:
-    title = _raw_text(entry, _ATOM + "title")
-    if title == "Error" and ids.parse_arxiv_id(_raw_text(entry, _ATOM + "id")) is None:
-        message = visible(clean_text(_raw_text(entry, _ATOM + "summary")) or "no reason", limit=300)
-        raise FeedError(f"{label}: arXiv said: {message}; change the query")
-
-
-def _convert_entry(entry: Element) -> Paper:
-    """Convert one Atom entry; the version comes from its id, and the primary category is the first."""
-    flags: set[str] = set()
-    arxiv = require_arxiv_id(_raw_text(entry, _ATOM + "id"))
-    title = clean_title(_text_construct(entry, _ATOM + "title"), flags)
-    summary = _text_construct(entry, _ATOM + "summary")
-    announcement = _ANNOUNCEMENT.match(summary)
-    abstract = clean_abstract(summary[announcement.end() :] if announcement else summary, flags)
-    day = dates.parse_day(_raw_text(entry, _ATOM + "published"), flags)
-    is_new = announcement is None or announcement[1].lower() in _NEW_ANNOUNCEMENTS
-    return Paper(
-        paper_id=arxiv.id,
-        title=title,
-        abstract=abstract,
-        authors=_atom_authors(entry, flags),
-        published=day if is_new else None,
-        updated=None if announcement else dates.parse_day(_raw_text(entry, _ATOM + "updated"), flags),
-        listed=day if announcement else None,
-        categories=_atom_categories(entry, flags),
-        url=ids.arxiv_url(arxiv.id),
-        arxiv_id=arxiv.id,
-        doi=ids.parse_doi(_raw_text(entry, _ARXIV + "doi") or _raw_text(entry, _ARXIV + "DOI")),
-        version=arxiv.version,
-        sources=(ARXIV_ATOM,),
-        withdrawn=says_withdrawn(abstract, _raw_text(entry, _ARXIV + "comment")),
-        flags=sorted_flags(flags),
-    )
-
-
-def _raw_text(entry: Element, tag: str) -> str:
-    return (entry.findtext(tag) or "").strip()
-
-
-def _text_construct(entry: Element, tag: str) -> str:
-    """Return the text of a text construct (RFC 4287 section 3.1): plain, escaped HTML, or elements."""
-    element = entry.find(tag)
-    if element is None:
-        return ""
-    text = strict_xml.element_text(element).strip()[:_MAX_TEXT_LENGTH]
-    if element.get("type") in {"html", "text/html"} or strict_xml.has_markup(text):
-        return strict_xml.strip_markup(text)
-    return text
-
-
-def _atom_authors(entry: Element, flags: set[str]) -> tuple[str, ...]:
-    authors = [a.findtext(_ATOM + "name") for a in entry.findall(_ATOM + "author")]
-    if not any(authors):
-        authors = [name for c in entry.findall(_CREATOR) for name in (c.text or "").split(", ")]
-    return clean_names(authors, flags)
-
-
-def _atom_categories(entry: Element, flags: set[str]) -> tuple[str, ...]:
-    elements = [entry.find(_ARXIV + "primary_category"), *entry.findall(_ATOM + "category")]
-    return unique(clean_names([e.get("term") for e in elements if e is not None], flags))
 
 
 def convert_snapshot(record: JsonObject) -> Paper:

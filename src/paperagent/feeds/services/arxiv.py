@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids
-from paperagent.feeds.formats.arxiv import parse_atom
+from paperagent.feeds.formats import syndication
 from paperagent.feeds.record import FeedEntry
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
@@ -203,7 +203,7 @@ def _parse_atom(response: ServiceResponse) -> list[FeedEntry]:
     if text.lstrip()[:40].lower().startswith(_THROTTLED):
         raise RetryableError("arXiv said: Rate exceeded.", wait=_THROTTLE_WAIT_SECONDS)
     try:
-        return parse_atom(text, response.label)
+        return syndication.parse(text, response.label)
     except BrokenXmlError as error:
         raise response.retryable(error) from None
 

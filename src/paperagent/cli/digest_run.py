@@ -95,8 +95,8 @@ def _read_feeds(session: Session) -> tuple[int, PaperAgentError | None]:
 @click.option(
     "--for",
     "scheduler",
-    type=click.Choice(["cron", "systemd", "github"]),
-    help="Print the job of one scheduler only (default: cron and systemd).",
+    type=click.Choice(["cron", "systemd", "windows", "github"]),
+    help="Print the job of one scheduler only (default: cron and systemd; on Windows, its own).",
 )
 @click.option(
     "--day",
@@ -115,7 +115,7 @@ def _read_feeds(session: Session) -> tuple[int, PaperAgentError | None]:
 def schedule(
     session: Session, *, scheduler: Scheduler | None, day: str | None, time: str, zone: str | None
 ) -> None:
-    """Print a cron line and systemd units.
+    """Print a cron line and systemd units, or a task of Windows.
 
     They run 'digest run', which reads the followed feeds, builds and sends, in this order. Nothing is
     installed. A daily job also sends the issues of weeks and months, each once. The output refers to the
@@ -129,7 +129,8 @@ def schedule(
     settings = session.settings()
     job = digest_job(session, settings, day=day, at=dt.time.fromisoformat(time), zone=zone)
     now = dt.datetime.now(dt.UTC)
-    schedulers: Sequence[Scheduler] = (scheduler,) if scheduler else ("cron", "systemd")
+    defaults: Sequence[Scheduler] = ("windows",) if sys.platform == "win32" else ("cron", "systemd")
+    schedulers = (scheduler,) if scheduler else defaults
     sys.stdout.write("\n".join(job_text(job, name, now=now) for name in schedulers))
 
 

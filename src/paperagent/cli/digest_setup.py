@@ -184,7 +184,7 @@ class Setup:
 
     def schedule(self) -> None:
         """Set the time zone, and print the job or add it to the crontab."""
-        from paperagent.digest.jobs import job_text
+        from paperagent.digest.jobs import Scheduler, job_text
 
         zone = self._session.settings().timezone
         _say(f"time zone: {zone or 'that of this machine'}")
@@ -205,7 +205,8 @@ class Setup:
         if answer == "cron" and crontab:
             _attempt(lambda: _install(crontab, job_text(job, "cron", now=now), settings.home))
         elif answer:
-            sys.stdout.write(job_text(job, "cron", now=now) + "\n" + job_text(job, "systemd", now=now))
+            names: tuple[Scheduler, ...] = ("windows",) if sys.platform == "win32" else ("cron", "systemd")
+            sys.stdout.write("\n".join(job_text(job, name, now=now) for name in names))
 
     def _set_zone(self, name: str) -> None:
         from paperagent.config import values

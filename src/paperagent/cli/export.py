@@ -16,7 +16,7 @@ from paperagent.cli.options import (
     pop_filters,
     top_k_option,
 )
-from paperagent.cli.session import Session
+from paperagent.cli.session import Session, warn
 from paperagent.errors import InputError, visible
 from paperagent.layout import counted
 
@@ -81,9 +81,27 @@ def export(session: Session, /, query: tuple[str, ...], **options: Any) -> None:
         if format_name == "notes":
             _write_notes(papers, options)
         elif out is None:
-            sys.stdout.writelines(writers.FORMATS[format_name](papers))
+            _write_to_stdout(writers.FORMATS[format_name](papers), format_name)
         else:
             writers.write(out, writers.FORMATS[format_name](papers), force=options["force"])
+
+
+def _write_to_stdout(chunks: Iterable[str], format_name: str) -> None:
+    """Write an export; characters that the encoding lacks are escaped in JSON, and replaced otherwise."""
+    from paperagent.cli.streams import writes_unicode
+
+    if writes_unicode(sys.stdout):
+        sys.stdout.writelines(chunks)
+    elif format_name == "jsonl":
+        from paperagent.text.sanitize import json_escape
+
+        sys.stdout.writelines("".join(c if c.isascii() else json_escape(c) for c in line) for line in chunks)
+    else:
+        warn(
+            f"standard output is {visible(sys.stdout.encoding, limit=40)}: characters that it lacks are "
+            "replaced; give --out FILE for UTF-8"
+        )
+        sys.stdout.writelines(chunks)
 
 
 def _write_notes(papers: Iterable[Paper], options: dict[str, Any]) -> None:

@@ -6,13 +6,13 @@ Help and version are printed without loading click.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from paperagent.cli import streams
 from paperagent.cli.program_help import COMPLETE, PROGRAM
 from paperagent.cli.signals import interrupts_after_imports, termination_signals
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments (default: those of the process).
     """
-    _prepare_streams()
+    streams.prepare()
     try:
         with termination_signals(), interrupts_after_imports():
             arguments = sys.argv[1:] if argv is None else argv
@@ -145,17 +145,6 @@ def _print_message(message: str) -> None:
     with suppress(OSError):
         sys.stderr.write(f"{PROGRAM}: {message}\n")
         sys.stderr.flush()
-
-
-def _prepare_streams() -> None:
-    """Make printing possible in every locale, and if the caller closed the standard streams."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open, as a standard stream does
-            setattr(sys, name, stream)
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _redirect_to_null(stream: object) -> None:

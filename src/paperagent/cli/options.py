@@ -9,6 +9,7 @@ import datetime as dt
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -151,7 +152,7 @@ class CommandGroup(click.Group):
         names = self.list_commands(ctx)
         if args[0] == "help" and "help" not in names:
             if not args[1:]:
-                click.echo(self.get_help(ctx))
+                sys.stdout.write(self.get_help(ctx) + "\n")
                 ctx.exit()
             args = [*args[1:], "--help"]
         if args[0] not in names and not args[0].startswith("-"):

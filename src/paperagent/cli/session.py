@@ -124,10 +124,11 @@ def show_text(text: str, *, plain: bool = False) -> None:
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON document."""
+    """Print one JSON document; in ASCII, if standard output lacks characters."""
+    from paperagent.cli.streams import writes_unicode
     from paperagent.text.sanitize import safe_json
 
-    sys.stdout.write(safe_json(value) + "\n")
+    sys.stdout.write(safe_json(value, ascii_only=not writes_unicode(sys.stdout)) + "\n")
 
 
 class WarningLimiter:

@@ -1,4 +1,4 @@
-"""The job that reads the followed feeds, builds and sends, for cron, systemd and GitHub Actions.
+"""The job that reads the followed feeds, builds and sends, for cron, systemd, Windows and GitHub Actions.
 
 paperagent has no scheduler of its own.
 """
@@ -15,7 +15,7 @@ from typing import Literal
 
 from paperagent.errors import InputError, visible
 
-Scheduler = Literal["cron", "systemd", "github"]
+Scheduler = Literal["cron", "systemd", "windows", "github"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAILY = "daily"
 LOCK_NAME = "digest-job.lock"
@@ -69,7 +69,8 @@ class DigestJob:
 
 def job_text(job: DigestJob, scheduler: Scheduler, *, now: dt.datetime) -> str:
     """Return a job as its scheduler reads it, with comments that say where it belongs."""
-    return {"cron": cron_job, "systemd": systemd_job, "github": github_job}[scheduler](job, now)
+    jobs = {"cron": cron_job, "systemd": systemd_job, "windows": windows_job, "github": github_job}
+    return jobs[scheduler](job, now)
 
 
 # --- cron ---
@@ -170,6 +171,40 @@ WantedBy=timers.target
 # then: systemctl --user daemon-reload && systemctl --user enable --now paperagent-digest.timer
 # and, so that it also runs while you are logged out: loginctl enable-linger
 """
+
+
+# --- Windows ---
+
+
+def windows_job(job: DigestJob, _now: dt.datetime) -> str:
+    """Return PowerShell commands that register a task, in the hours of this machine."""
+    when = "-Daily" if job.day == DAILY else f"-Weekly -DaysOfWeek {_WINDOWS_DAYS[job.day]}"
+    program, *arguments = job.words
+    lines = ["# Windows PowerShell; a task that runs is not started a second time"]
+    if job.zone:
+        lines.append(f"# {job.at:%H:%M} is the hour of this machine; the digest's time zone is {job.zone}")
+    lines += [
+        f"[Environment]::SetEnvironmentVariable('{name}', {_powershell_quote(value)}, 'User')"
+        for name, value in job.environment.items()
+    ]
+    words = _powershell_quote(" ".join(f'"{word}"' if " " in word else word for word in arguments))
+    lines += [
+        f"$action = New-ScheduledTaskAction -Execute {_powershell_quote(program)} -Argument {words}",
+        f"$trigger = New-ScheduledTaskTrigger {when} -At {job.at:%H:%M}",
+        "$settings = New-ScheduledTaskSettingsSet -StartWhenAvailable -MultipleInstances IgnoreNew",
+        "$task = @{ Action = $action; Trigger = $trigger; Settings = $settings }",
+        "Register-ScheduledTask -TaskName paperagent-digest @task",
+    ]
+    return "\n".join([*lines, ""])
+
+
+_WINDOWS_DAYS = dict(
+    zip(WEEKDAYS, "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(), strict=True)
+)
+
+
+def _powershell_quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 # --- GitHub Actions ---

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from paperagent.errors import StoreLockedError, visible
+from paperagent.storage.private_files import read_at, write_at
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ class LockHolder:
 class ProcessLock:
     """An exclusive lock on a file, which is created if missing, or on an existing folder.
 
+    On Windows, a folder is locked by a file beside it.
+
     Two instances exclude each other, also within one process. Use it as a context manager: the lock is
     released at the end of the block.
 
@@ -50,8 +53,14 @@ class ProcessLock:
     """
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-        self.descriptor = os.open(path, flags, 0o600)
+        if path.is_dir():
+            try:
+                self.descriptor = os.open(path, os.O_RDONLY)
+            except PermissionError:  # Windows opens no folders
+                path = path.with_name(f"{path.name}.lock")
+            else:
+                return
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
 
     def __enter__(self) -> Self:
         return self
@@ -85,11 +94,17 @@ class ProcessLock:
         since = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         note = f"pid {os.getpid()}\nsince {since}\nhost {socket.gethostname()}\n"
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, note.encode(), 0)
+        write_at(self.descriptor, note.encode(), 0)
 
     def holder(self) -> LockHolder | None:
-        """Return the process that the note names, or None if it has not written its note yet."""
-        raw = os.pread(self.descriptor, _MAX_NOTE_BYTES, 0)
+        """Return the process that the note names, or None if it cannot be read yet.
+
+        On Windows, no other process can read the note while the lock is held.
+        """
+        try:
+            raw = read_at(self.descriptor, _MAX_NOTE_BYTES, 0)
+        except PermissionError:
+            return None
         match = _NOTE.fullmatch(raw.decode("utf-8", "replace"))
         return LockHolder(int(match[1]), visible(match[2]), visible(match[3])) if match else None
 

@@ -177,18 +177,19 @@ def _escape_block_start(text: str) -> str:
     return f"{block['number']}\\{text[len(block['number']) :]}"
 
 
-def safe_json(value: Any) -> str:
+def safe_json(value: Any, *, ascii_only: bool = False) -> str:
     """Return ``value`` as indented JSON without any character that a terminal could execute."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=2, allow_nan=False)
     if text.isascii():
         return text
-    text = _VARIATION_SELECTORS.sub(lambda m: _json_escape(m[0]), text)
+    text = _VARIATION_SELECTORS.sub(lambda m: json_escape(m[0]), text)
     return "".join(
-        c if c == "\n" or unicodedata.category(c) not in UNSAFE_CATEGORIES else _json_escape(c) for c in text
+        c if c == "\n" or unicodedata.category(c) not in UNSAFE_CATEGORIES else json_escape(c) for c in text
     )
 
 
-def _json_escape(char: str) -> str:
+def json_escape(char: str) -> str:
+    """Return a character as JSON escapes it in a string."""
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 

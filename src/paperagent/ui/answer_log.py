@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from paperagent.errors import InputError, display_path, visible
+from paperagent.storage.private_files import make_private, open_private, read_at
 from paperagent.types import Answer, Hit, Paper
 
 LOG_FILE = "answer_log.jsonl"
@@ -98,14 +99,14 @@ class AnswerLog:
             )
 
     def _write(self, line: bytes) -> None:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(0, "is not a regular file")
             if status.st_mode & 0o077:
-                os.fchmod(descriptor, 0o600)
-            if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
+                make_private(descriptor)
+            if status.st_size and read_at(descriptor, 1, status.st_size - 1) != b"\n":
                 line = b"\n" + line  # the last entry was cut off by a full disk
             if os.write(descriptor, line) < len(line):
                 raise OSError(0, "the disk is full")

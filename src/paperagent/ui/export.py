@@ -218,7 +218,7 @@ def write(path: Path, chunks: Iterable[str], *, force: bool = False) -> None:
     if path.exists() and not force:
         raise InputError(f"--out: file exists: {name}; choose another name, or use --force")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".paperagent-", dir=path.parent)
     except OSError as error:
         raise InputError(f"--out: cannot write {name}: {error.strerror}; choose another place") from None
     try:
@@ -252,6 +252,8 @@ def _write_device(path: Path, chunks: Iterable[str]) -> None:
 
 _NOT_IN_FILE_NAMES = re.compile(r"[^\w\s.-]+")
 _MAX_NOTE_NAME = 80
+_MAX_NOTE_NAME_BYTES = 200
+_RESERVED_NAMES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)\s*\.", re.IGNORECASE)
 _NOT_IN_TAGS = re.compile(r"[^\w/-]+")
 
 
@@ -300,7 +302,10 @@ def write_notes(
 def note_file_name(paper: Paper) -> str:
     """Return a portable file name: the words of the title and the arXiv id, or a hash of the paper id."""
     plain = unicodedata.normalize("NFKC", readable(one_line(paper.title)))
-    words = " ".join(_NOT_IN_FILE_NAMES.sub(" ", plain).split())[:_MAX_NOTE_NAME].strip(" .-_")
+    words = " ".join(_NOT_IN_FILE_NAMES.sub(" ", plain).split())[:_MAX_NOTE_NAME]
+    words = words.encode()[:_MAX_NOTE_NAME_BYTES].decode(errors="ignore").strip(" .-_")
+    if _RESERVED_NAMES.match(words):  # Windows reads it as the name of a device
+        words = f"paper {words}"
     identifier = paper.arxiv_id or blake2b(paper.paper_id.encode(), digest_size=4).hexdigest()
     return f"{words or 'paper'} ({identifier.replace('/', '-')}).md"
 

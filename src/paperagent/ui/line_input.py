@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
 from paperagent.errors import InputError, visible
+from paperagent.storage.private_files import make_private, open_private
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -132,11 +133,14 @@ class TerminalReader:
 @contextmanager
 def terminal_restored() -> Iterator[None]:
     """Restore the terminal settings on exit, even if a signal ends the session within the prompt."""
-    if not sys.stdin.isatty() or sys.platform == "win32":
+    if not sys.stdin.isatty():
         yield
         return
-    import termios
-
+    try:
+        import termios
+    except ImportError:  # Windows has no such settings
+        yield
+        return
     attributes = termios.tcgetattr(sys.stdin)
     try:
         yield
@@ -160,9 +164,8 @@ def decode(raw: bytes) -> str:
 
 def secure_history(path: Path) -> str | None:
     """Create the history file and make it private; return the reason if it cannot be used."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     try:
-        handle = os.open(path, flags, 0o600)
+        handle = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     except OSError as error:
         reason = "is a symbolic link" if path.is_symlink() else error.strerror
         return f"history file {visible(str(path))}: {reason}; the history is not saved"
@@ -171,7 +174,7 @@ def secure_history(path: Path) -> str | None:
         if not stat.S_ISREG(info.st_mode):
             return f"history file {visible(str(path))}: is not a regular file; the history is not saved"
         if info.st_mode & 0o077:
-            os.fchmod(handle, 0o600)
+            make_private(handle)
     finally:
         os.close(handle)
     return None

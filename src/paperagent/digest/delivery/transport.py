@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from paperagent.errors import MailError, visible
+from paperagent.storage.private_files import make_private
 
 Step = Literal["sender", "recipient", "data", "message"]
 """MAIL, RCPT, DATA, and the message itself."""
@@ -126,7 +127,7 @@ class Outbox:
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                os.fchmod(file.fileno(), 0o600)
+                make_private(file.fileno())
                 file.write(message)
                 file.flush()
                 os.fsync(file.fileno())

@@ -5,7 +5,6 @@ arXiv asks for one connection at a time and three seconds between requests, over
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paperagent.storage.locks import ProcessLock
+from paperagent.storage.private_files import read_at, write_at
 
 MAX_WAIT_SECONDS = 300.0
 """Longest wait for a service. A service that asks for more is left for a later run."""
@@ -106,7 +106,7 @@ class RateLimiter:
 def _read_times(lock: ProcessLock) -> tuple[float, float]:
     """Return the end of the last request and the end of the back-off; zeros if none were written."""
     try:
-        last_request, backoff_until = map(float, os.pread(lock.descriptor, 64, 0).split())
+        last_request, backoff_until = map(float, read_at(lock.descriptor, 64, 0).split())
     except ValueError:
         return 0.0, 0.0
     return (last_request, backoff_until) if last_request > 0.0 <= backoff_until else (0.0, 0.0)
@@ -114,4 +114,4 @@ def _read_times(lock: ProcessLock) -> tuple[float, float]:
 
 def _write_times(lock: ProcessLock, now: float, backoff_until: float) -> None:
     with suppress(OSError):  # on a full disk, other processes may be faster than they should be
-        os.pwrite(lock.descriptor, f"{now:24.3f} {backoff_until:24.3f}\n".encode(), 0)
+        write_at(lock.descriptor, f"{now:24.3f} {backoff_until:24.3f}\n".encode(), 0)

@@ -130,8 +130,8 @@ class LexicalIndex:
         if self._mirror is not None:
             for path in self._folder.iterdir():
                 link = Path(self._mirror.name, path.name)
-                if path.suffix != ".lock" and not link.is_symlink():
-                    link.symlink_to(path)
+                if path.suffix != ".lock" and not link.exists():
+                    _link_or_copy(link, path)
 
     def close(self) -> None:
         """Delete the mirror of a read-only folder; a second call does nothing."""
@@ -366,6 +366,13 @@ class LexicalIndex:
             rows = find()
             checked[key] = Query.term_set_query(self._schema, "row", rows) if rows else Query.empty_query()
         return checked[key]
+
+
+def _link_or_copy(link: Path, path: Path) -> None:
+    try:
+        link.symlink_to(path)
+    except OSError:  # Windows allows links only to some users
+        shutil.copy2(path, link)
 
 
 def _schema() -> Any:

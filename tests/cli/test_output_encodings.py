@@ -133,7 +133,7 @@ def test_a_character_that_is_missing_is_replaced(encoding: str, words: tuple[str
 )
 def test_numbers_stay_what_they_are(text: str, output: bytes) -> None:
     """An exponent is not glued to its base."""
-    streams.prepare()
+    streams.prepare(has_chosen_encoding=True)
     buffer = io.BytesIO()
     stream = io.TextIOWrapper(buffer, encoding="ascii", errors=streams._ERRORS)
     stream.write(text)

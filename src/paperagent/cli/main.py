@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments (default: those of the process).
     """
-    streams.prepare()
+    streams.prepare(has_chosen_encoding="PYTHONIOENCODING" in os.environ)
     try:
         with termination_signals(), interrupts_after_imports():
             arguments = sys.argv[1:] if argv is None else argv

@@ -35,8 +35,12 @@ _REPLACEMENTS = {
 }  # fmt: skip
 
 
-def prepare() -> None:
-    """Make printing possible in every locale, and if the caller closed the standard streams."""
+def prepare(*, has_chosen_encoding: bool) -> None:
+    """Make printing possible in every locale, and if the caller closed the standard streams.
+
+    Args:
+        has_chosen_encoding: Whether the user has set ``PYTHONIOENCODING``.
+    """
     codecs.register_error(_ERRORS, _replace)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -44,7 +48,7 @@ def prepare() -> None:
             stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open, as a standard stream does
             setattr(sys, name, stream)
         if isinstance(stream, io.TextIOWrapper):
-            is_utf8 = sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+            is_utf8 = sys.platform == "win32" and not has_chosen_encoding and not stream.isatty()
             stream.reconfigure(encoding="utf-8" if is_utf8 else None, errors=_ERRORS)
 
 

@@ -1,6 +1,6 @@
-"""Compare our readers of BibTeX and RIS with bibtexparser, pybtex and rispy.
+"""Compare our reader of BibTeX with bibtexparser and pybtex.
 
-    pip install bibtexparser==2.1.0 pybtex==0.26.1 rispy==0.10.0
+    pip install bibtexparser==2.1.0 pybtex==0.26.1
     python bench/bibliographies.py [--shared ../shared] [--entries 20000]
 
 The first table counts the papers and fields that each parser reads as `tests/feeds/expected.json` says, in
@@ -43,11 +43,6 @@ REAL_INPUTS = {
     "b05_wos_double_braces.bib": 8,
     "b08_mojibake.bib": 1,
     "b12_backslash_before_brace.bib": 2,
-    "r01_ovid_numbered.ris": 2,
-    "r02_cochrane.ris": 2,
-    "r05_leading_space.ris": 1,
-    "r07_abstract_many_lines.ris": 1,
-    "r08_html.ris": 1,
 }
 """The number of papers in each."""
 ENTRY = """@article{{key{n},
@@ -124,23 +119,6 @@ def pybtex_with_ours(text: str, _: str) -> Reading:
     return _converted(fields, 0)
 
 
-def rispy_alone(text: str, _: str) -> Reading:
-    import rispy
-
-    try:
-        records = rispy.loads(text)
-    except Exception:  # noqa: BLE001 - the whole file is refused
-        return [], 1
-    titles = ("title", "primary_title")
-    return [
-        _simple(
-            record | {"title": next((record[key] for key in titles if key in record), "")},
-            record.get("authors", record.get("first_authors", [])),
-        )
-        for record in records
-    ], 0
-
-
 def _converted(entries: Iterable[dict[str, str]], failed: int) -> Reading:
     """Convert the raw fields of another parser with our module."""
     records = []
@@ -180,8 +158,6 @@ PARSERS: dict[str, tuple[str, str, Callable[[str, str], Reading]]] = {
     "bibtexparser + our conversion": (".bib", "bibtexparser", bibtexparser_with_ours),
     "pybtex": (".bib", "pybtex", pybtex_alone),
     "pybtex + our conversion": (".bib", "pybtex", pybtex_with_ours),
-    "paperagent (RIS)": (".ris", "", ours),
-    "rispy": (".ris", "rispy", rispy_alone),
 }
 """Name → suffix of its files, library, function."""
 

@@ -424,6 +424,57 @@ def test_ampersands_and_percent_signs_are_no_refer() -> None:
     assert not endnote.looks_like("A page\n%0 Book\n%T A\n%A B\n")
 
 
+# --- compared with other parsers ---
+
+
+@pytest.mark.parametrize("name", ["ovid.ris", "cochrane.ris", "scopus.ris", "ieee.ris"])
+def test_rispy_reads_the_same_from_ris(name: str) -> None:
+    """Nothing is lost or added where rispy can read a file."""
+    rispy = pytest.importorskip("rispy")
+    records = rispy.loads((SAMPLES / name).read_text(encoding="utf-8"))
+    titles = {each.get("title") or each["primary_title"]: each for each in records}
+    papers, skipped = read(name)
+    assert len(records) == len(papers) + len(skipped)
+    for paper in papers:
+        each = titles[paper.title]
+        assert paper.abstract == (each.get("abstract") or each["notes_abstract"])
+        assert (paper.doi or "") == each.get("doi", "").lower().removeprefix("https://dx.doi.org/")
+        assert len(paper.authors) == len(each.get("authors") or each["first_authors"])
+        assert str(paper.published)[:4] == (each.get("year") or each["publication_year"])[:4]
+
+
+def test_nbib_reads_the_same_from_medline() -> None:
+    """Nothing is lost or added but a second abstract, of which nbib keeps one."""
+    nbib = pytest.importorskip("nbib")
+    records = nbib.read((SAMPLES / "pubmed.nbib").read_text(encoding="utf-8").strip() + "\n\n")
+    papers, skipped = read("pubmed.nbib")
+    assert len(records) == len(papers) + len(skipped)
+    for paper, each in zip(papers, records, strict=False):
+        assert paper.paper_id == f"pmid:{each['pubmed_id']}"
+        assert paper.title.rstrip(".") == each["title"].strip("[].")
+        assert each["abstract"] in paper.abstract
+        assert paper.doi == each.get("doi")
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("r01_ovid_numbered.ris", 2),
+        ("r02_cochrane.ris", 2),
+        ("r05_leading_space.ris", 1),
+        ("r07_abstract_many_lines.ris", 1),
+        ("r08_html.ris", 1),
+        ("n01.nbib", 1),
+    ],
+)
+def test_real_inputs_are_read(name: str, count: int, shared: Path) -> None:
+    """Files as programs write them, from the shared data."""
+    with open_feed(shared / "data" / "real_inputs" / name) as feed:
+        papers = list(feed.records)
+    assert len(papers) == count
+    assert all(isinstance(paper, Paper) and len(paper.abstract) > 80 for paper in papers)
+
+
 # --- all of them ---
 
 PARSERS = (ris, medline, web_of_science, endnote)

@@ -31,7 +31,7 @@ def _read_tag(line: str) -> tuple[str, str] | None:
     return (match[1], match[2] or "") if match else None
 
 
-_LAYOUT = tagged.Layout(
+LAYOUT = tagged.Layout(
     source=ENDNOTE,
     read_tag=_read_tag,
     starts=frozenset({"0"}),
@@ -49,8 +49,8 @@ _LAYOUT = tagged.Layout(
     types=("9",),
     notes=("Z",),
 )
-_UNNUMBERED_LAYOUT = replace(_LAYOUT, blank_line_ends=True)
-_XML_LAYOUT = replace(_LAYOUT, source=ENDNOTE_XML)
+UNNUMBERED_LAYOUT = replace(LAYOUT, blank_line_ends=True)
+_XML_LAYOUT = replace(LAYOUT, source=ENDNOTE_XML)
 
 _ELEMENTS = {
     "titles/title": "T",
@@ -85,7 +85,7 @@ def looks_like(text: str) -> bool:
 def parse(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each record of a Refer file."""
     has_starts = any(line.lstrip().startswith("%0") for line in text.splitlines())
-    return tagged.parse(text, _LAYOUT if has_starts else _UNNUMBERED_LAYOUT)
+    return tagged.parse(text, LAYOUT if has_starts else UNNUMBERED_LAYOUT)
 
 
 def parse_xml(text: str, label: str) -> list[FeedEntry]:

@@ -23,7 +23,7 @@ def _read_tag(line: str) -> tuple[str, str] | None:
     return (match[1], match[2] or "") if match else None
 
 
-_LAYOUT = tagged.Layout(
+LAYOUT = tagged.Layout(
     source=MEDLINE,
     read_tag=_read_tag,
     starts=frozenset({"PMID"}),
@@ -50,4 +50,4 @@ def looks_like(text: str) -> bool:
 
 def parse(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each record."""
-    return tagged.parse(text, _LAYOUT)
+    return tagged.parse(text, LAYOUT)

@@ -41,7 +41,7 @@ def _read_tag(line: str) -> tuple[str, str] | None:
     return (name.upper(), value) if is_tag else None
 
 
-_LAYOUT = tagged.Layout(
+LAYOUT = tagged.Layout(
     source=RIS,
     read_tag=_read_tag,
     starts=frozenset({"TY"}),
@@ -70,4 +70,4 @@ def looks_like(text: str) -> bool:
 
 def parse(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each record."""
-    return tagged.parse(text, _LAYOUT)
+    return tagged.parse(text, LAYOUT)

@@ -3,7 +3,7 @@
 https://www.nlm.nih.gov/bsd/mms/medlineelements.html lists the tags. A tag is padded to four characters, and a
 value goes on in lines with six spaces. A blank line separates records, which have no end. ``AID`` and ``LID``
 hold a DOI or something else, and say which: ``10.1000/1 [doi]``. ``OAB`` is an abstract in another language,
-``TT`` the title in the paper's own. ``ROF`` is in the notice of a retraction, ``RIN`` in the paper.
+``TT`` the title in the paper's own. ``ROF`` stands in the notice of a retraction, and is no sign of one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LAYOUT = tagged.Layout(
     accession=("UI", "AN"),
     database=("DB",),
     types=("PT",),
-    retraction=("RIN",),
+    retraction=("RIN",),  # codespell:ignore rin
 )
 
 

@@ -104,7 +104,7 @@ def parse_xml(text: str, label: str) -> list[FeedEntry]:
 def _record(element: Element, line: int) -> tagged.Record:
     record = tagged.Record(line)
     for style in element.iter("style"):
-        if name := _FACES.get(style.get("face", "")):
+        for name in (_FACES[face] for face in style.get("face", "").split() if face in _FACES):
             style.text = f"<{name}>{style.text or ''}</{name}>"
     for path, tag in _ELEMENTS.items():
         for child in element.iterfind(path):

@@ -42,7 +42,7 @@ _BINARY_SIGNATURES = (
     (b"%!PS", "PostScript"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
 )
-_XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf"})
+_XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf", ".nxml"})
 _PAGE_SUFFIXES = frozenset({"", ".txt", ".text"})
 _HTML = re.compile(
     # Atomic groups: a run of comments cannot be split in other ways on backtracking.

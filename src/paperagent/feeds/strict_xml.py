@@ -35,7 +35,7 @@ _PROLOG_LENGTH = 4_000
 # A DOCTYPE without an internal subset ("[…]") declares no entity.
 _DOCTYPE = re.compile(r"<!DOCTYPE\s+([\w.:-]{1,60})(?:\s[^<>\[]{0,400})?(?:\[\s{0,20}\]\s{0,20})?>")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,30};)")
-_BEFORE_ROOT = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<![A-Za-z][^<>\[]*>", re.DOTALL)
+_BEFORE_ROOT = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<![A-Za-z][^<>\[]*+(?:\[\s*+\]\s*+)?>", re.DOTALL)
 
 OnStart = Callable[[str, int, Mapping[str, str]], None]
 """Called with the tag, the depth (1 for the root) and the attributes of an element that begins."""

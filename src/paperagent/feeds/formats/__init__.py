@@ -92,7 +92,21 @@ FORMATS = _by_name(
         Format(ARXIV_ATOM, "Atom", Kind.XML, "syndication:parse", (".atom",), roots=("feed",)),
         Format(RSS, "RSS", Kind.XML, "syndication:parse", (".rss",), roots=("rss", "RDF")),
         Format(OAI_PMH, "OAI-PMH", Kind.XML, "oai_pmh:parse", roots=("OAI-PMH",)),
-        Format(PUBMED, "PubMed XML", Kind.XML, "pubmed:parse", roots=("PubmedArticleSet", "PubmedArticle")),
+        Format(
+            PUBMED,
+            "PubMed XML",
+            Kind.XML,
+            "pubmed:parse",
+            roots=("PubmedArticleSet", "PubmedArticle", "PubmedBookArticleSet", "PubmedBookArticle"),
+        ),
+        Format(
+            JATS,
+            "JATS XML",
+            Kind.XML,
+            "jats:parse",
+            (".nxml",),
+            roots=("article", "pmc-articleset", "nlm-articleset", "articles"),
+        ),
         Format(ACL_ANTHOLOGY, "ACL Anthology XML", Kind.XML, "acl:parse", roots=("collection",)),
         Format(ENDNOTE_XML, "EndNote XML", Kind.XML, "endnote:parse_xml", roots=("xml",)),
         # JSON formats

@@ -29,7 +29,12 @@ from paperagent.types import RETRACTED, Paper, Skipped
 
 ROOT = "collection"
 
-_ANTHOLOGY_ID = re.compile(r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*")
+_SITE = re.compile(
+    r"https?://(?:www\.)?(?:aclanthology\.(?:org|info)(?:/papers)?|aclweb\.org/anthology(?:/papers)?)/"
+)
+_ANTHOLOGY_ID = re.compile(r"[A-Z]\d\d-\d{4}|\d{4}\.[a-z0-9_]{1,40}-[A-Za-z0-9_]{1,40}\.\d{1,5}")
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_OLD_COLLECTION = re.compile(r"[A-Z]\d\d")
 
 
 def parse(text: str, label: str) -> list[FeedEntry]:
@@ -84,7 +89,7 @@ class _VolumeParser:
             title=title,
             abstract=abstract,
             authors=clean_names(authors, flags),
-            published=dates.day_from_parts(self._year, self._month.split("-")[0], None, flags),
+            published=dates.day_from_parts(self._year, re.split(r"[-–/ ]", self._month)[0], None, flags),
             url=f"https://aclanthology.org/{anthology_id}/",
             doi=doi,
             sources=(ACL_ANTHOLOGY,),
@@ -94,12 +99,29 @@ class _VolumeParser:
 
     def _anthology_id(self, paper: Element) -> str:
         """Return the Anthology's id: the paper's ``url``, else built from collection, volume and number."""
-        url = child_text(paper, "url")
-        if not url:
-            if re.fullmatch(r"[A-Z]\d\d", self._collection):  # old ids number papers differently by venue
-                raise InvalidRecordError("no id")
-            url = f"{self._collection}-{self._volume}.{paper.get('id', '')}"
-        name = url.removeprefix("https://aclanthology.org/").removesuffix("/").removesuffix(".pdf")
-        if not _ANTHOLOGY_ID.fullmatch(name):
-            raise InvalidRecordError("bad id")
+        url = _SITE.sub("", child_text(paper, "url")).removesuffix("/").removesuffix(".pdf")
+        if _ANTHOLOGY_ID.fullmatch(url):
+            return url
+        name = build_id(self._collection, self._volume, paper.get("id", ""))
+        if name is None:
+            raise InvalidRecordError("bad id" if url else "no id")
         return name
+
+
+def build_id(collection: str, volume: str, number: str) -> str | None:
+    """Return the id of a paper, or None if its parts are none (https://aclanthology.org/info/ids/).
+
+    Since 2020 it is ``2023.acl-long.1``. Before, four digits were shared by volume and paper: ``L14-1001`` is
+    paper 1 of volume 1, and ``W14-0101`` is paper 1 of volume 1 of the workshops, which have two digits each.
+    """
+    if re.fullmatch(r"\d{4}\.[a-z0-9_]{1,40}", collection):
+        name = f"{collection}-{volume}.{number}"
+        return name if _ANTHOLOGY_ID.fullmatch(name) else None
+    if not (
+        _OLD_COLLECTION.fullmatch(collection) and _NUMBER.fullmatch(volume) and _NUMBER.fullmatch(number)
+    ):
+        return None
+    is_workshop = collection[0] == "W" or collection == "C69" or (collection == "D19" and int(volume) > 4)
+    width = 2 if is_workshop else 1
+    digits = f"{int(volume):0{width}}{int(number):0{4 - width}}"
+    return f"{collection}-{digits}" if len(digits) == 4 else None

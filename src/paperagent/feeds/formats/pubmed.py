@@ -1,14 +1,15 @@
 """PubMed XML, as returned by ``efetch`` and in the yearly files (https://dtd.nlm.nih.gov/).
 
 Every such file names its DTD: that one line is ignored, and nothing is fetched. An abstract comes in
-labeled parts; a date may be a year alone; a retraction is a publication type.
+labeled parts; a date may be a year alone; a retraction is a publication type or a link to the notice. An
+article may be a chapter of a book, whose fields have other places.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
 from paperagent.errors import FeedError, visible
@@ -28,12 +29,13 @@ from paperagent.feeds.record import (
 from paperagent.feeds.strict_xml import child_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
-ROOTS = frozenset({"PubmedArticleSet", "PubmedArticle"})
+_ARTICLES = ("PubmedArticle", "PubmedBookArticle")
+ROOTS = frozenset(_ARTICLES + tuple(f"{name}Set" for name in _ARTICLES))
 
-_PROLOG_LENGTH = 2_000
-# A DOCTYPE without an internal subset ("[…]") declares no entity.
-_DOCTYPE = re.compile(r"<!DOCTYPE\s+PubmedArticle(?:Set)?(?:\s+[^<>\[]{0,400})?>")
 _RETRACTED_TYPE = "retracted publication"
+_TRANSLATED = re.compile(r"\[([^\[\]]*+(?:\[[^\[\]]*+\][^\[\]]*+)*+)\]\.?")
+"""A title that PubMed translated."""
+_NO_TITLE = re.compile(r"\W*not available\W*", re.IGNORECASE)
 
 
 def parse(text: str, label: str) -> list[FeedEntry]:
@@ -50,26 +52,25 @@ def parse(text: str, label: str) -> list[FeedEntry]:
         if depth == 1 and tag not in ROOTS:
             raise FeedError(f"{label}: got XML with the root element {visible(tag, limit=60)}, not PubMed's")
 
-    prolog = _DOCTYPE.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text[:_PROLOG_LENGTH], count=1)
-    strict_xml.parse(prolog + text[_PROLOG_LENGTH:], label, on_start, {"PubmedArticle": on_article})
+    strict_xml.parse(text, label, on_start, dict.fromkeys(_ARTICLES, on_article), doctypes=ROOTS)
     return entries
 
 
 def _convert(article: Element) -> Paper:
     flags: set[str] = set()
-    number = child_text(article, "MedlineCitation/PMID")
+    citation = article.find("MedlineCitation")
+    if citation is None:
+        citation = article.find("BookDocument")
+    number = "" if citation is None else child_text(citation, "PMID")
     pmid = ids.service_id("pmid", number)
-    if pmid is None:
+    if citation is None or pmid is None:
         raise InvalidRecordError("bad id" if number else "no id")
-    inner = article.find("MedlineCitation/Article")
+    inner = citation.find("Article") if citation.tag == "MedlineCitation" else citation
     if inner is None:
         raise InvalidRecordError("no title")
-    title = clean_title(child_text(inner, "ArticleTitle").strip("[]"), flags)
-    abstract = clean_abstract(_abstract(inner), flags)
-    is_retracted = marked_retracted(title) or any(
-        (t.text or "").strip().lower() == _RETRACTED_TYPE
-        for t in inner.iterfind("PublicationTypeList/PublicationType")
-    )
+    title = clean_title(_title(inner), flags)
+    abstract = clean_abstract(_abstract(inner, citation), flags)
+    is_retracted = marked_retracted(title) or _is_retracted(inner, citation)
     if is_retracted:
         flags.add(RETRACTED)
     doi = _doi(article, inner)
@@ -77,7 +78,7 @@ def _convert(article: Element) -> Paper:
         paper_id=choose_paper_id(None, doi, pmid, title, abstract),
         title=title,
         abstract=abstract,
-        authors=clean_names([_author_name(a) for a in inner.iterfind("AuthorList/Author")], flags),
+        authors=clean_names(list(_authors(inner)), flags),
         published=_published(inner, flags),
         url=f"https://pubmed.ncbi.nlm.nih.gov/{pmid.removeprefix('pmid:')}/",
         doi=doi,
@@ -87,35 +88,65 @@ def _convert(article: Element) -> Paper:
     )
 
 
-def _abstract(inner: Element) -> str:
+def _title(inner: Element) -> str:
+    """Return the title; of a translated one without brackets, and of a book its own."""
+    title = child_text(inner, "ArticleTitle")
+    if translated := _TRANSLATED.fullmatch(title):
+        title = translated[1]
+    if not title or _NO_TITLE.fullmatch(title):
+        title = child_text(inner, "VernacularTitle") or child_text(inner, "Book/BookTitle") or title
+    return title
+
+
+def _abstract(inner: Element, citation: Element) -> str:
+    """Return the abstract; without one, another abstract of the article, in English if there is one."""
+    others = citation.findall("OtherAbstract")
+    others.sort(key=lambda other: other.get("Language", "eng") != "eng")
+    for abstract in (*inner.iterfind("Abstract"), *others):
+        if text := _labeled_parts(abstract):
+            return text
+    return ""
+
+
+def _labeled_parts(abstract: Element) -> str:
     """Return the parts in order, each after its label: "METHODS: …"."""
     parts = []
-    for part in inner.iterfind("Abstract/AbstractText"):
+    for part in abstract.iterfind("AbstractText"):
         text = strict_xml.element_text(part).strip()
-        label = (part.get("Label") or "").strip()
+        label = (part.get("Label") or "").strip().removesuffix(":")
         if text:
             parts.append(f"{label}: {text}" if label and label.upper() != "UNLABELLED" else text)
     return " ".join(parts)
 
 
-def _author_name(author: Element) -> str:
-    first = child_text(author, "ForeName") or child_text(author, "Initials")
-    name = f"{first} {child_text(author, 'LastName')}".strip()
-    return name or child_text(author, "CollectiveName")
+def _is_retracted(inner: Element, citation: Element) -> bool:
+    kinds = (*inner.iterfind("PublicationTypeList/PublicationType"), *inner.iterfind("PublicationType"))
+    notices = citation.iterfind("CommentsCorrectionsList/CommentsCorrections")
+    return any((kind.text or "").strip().lower() == _RETRACTED_TYPE for kind in kinds) or any(
+        notice.get("RefType") == "RetractionIn" for notice in notices
+    )
+
+
+def _authors(inner: Element) -> Iterator[str]:
+    """Yield the names of people and groups, but not of a book's editors."""
+    for author in inner.iterfind("AuthorList/Author"):
+        first = child_text(author, "ForeName") or child_text(author, "Initials")
+        parts = (first, child_text(author, "LastName"), child_text(author, "Suffix"))
+        yield " ".join(filter(None, parts)) or child_text(author, "CollectiveName")
 
 
 def _doi(article: Element, inner: Element) -> str | None:
     values = [e.text for e in inner.iterfind("ELocationID") if e.get("EIdType") == "doi"]
-    article_ids = article.iterfind("PubmedData/ArticleIdList/ArticleId")
-    values += [e.text for e in article_ids if e.get("IdType") == "doi"]
+    for parent in ("PubmedData", "PubmedBookData", "BookDocument"):
+        article_ids = article.iterfind(f"{parent}/ArticleIdList/ArticleId")
+        values += [e.text for e in article_ids if e.get("IdType") == "doi"]
     return next((doi for value in values if (doi := arxiv_and_doi(None, value)[1])), None)
 
 
 def _published(inner: Element, flags: set[str]) -> dt.date | None:
     """Return the day of electronic publication, else that of the issue, often only a month or a year."""
-    date = inner.find("ArticleDate")
-    if date is None:
-        date = inner.find("Journal/JournalIssue/PubDate")
+    paths = ("ArticleDate", "Journal/JournalIssue/PubDate", "ContributionDate", "Book/PubDate")
+    date = next((date for path in paths if (date := inner.find(path)) is not None), None)
     if date is None:
         return None
     if span := child_text(date, "MedlineDate"):

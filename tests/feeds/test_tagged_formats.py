@@ -114,6 +114,7 @@ def test_typed_records_are_read() -> None:
         "\ufeffTY  - JOUR\rTI  - A title\rAB  - {}\rER  - \r",
         "TY  - JOUR\r\n\r\nTI  - A title\r\n\r\nAB  - {}\r\n\r\nER  - \r\n",
         "TY  - JOUR\nT1  - A title\nN2  - {}",
+        "TY  - JOUR\nTI  - A title\nAB  - {}\nER\n",
         "TY  - CHAP\nCT  - A title\nBT  - The book\nAB  - {}\nER  - \n",
         "TY  - BOOK\nBT  - A title\nAB  - {}\nER  - \n",
         "TY  - JOUR\nTI  - A\ntitle\nAB  - {}\nAB  - {}\nN2  - Another text of some length.\nER  - \n",
@@ -261,6 +262,17 @@ def test_every_record_is_a_paper_or_is_counted(parse: Parse) -> None:
         Skipped("record at line 1", "no title"),
         Skipped("record at line 4", "no title"),
         Skipped("record at line 12", "abstract too short"),
+    ]
+
+
+def test_a_second_title_after_a_blank_line_begins_a_record(parse: Parse) -> None:
+    """Two papers are never joined into one, even if the lines between them are lost."""
+    papers, _ = parse(
+        f"TY  - JOUR\nTI  - One\nAB  - {ABSTRACT}\n\nTI  - Two\nAB  - {ABSTRACT} Second.\nER  - \n"
+    )
+    assert [(paper.title, paper.abstract) for paper in papers] == [
+        ("One", ABSTRACT),
+        ("Two", f"{ABSTRACT} Second."),
     ]
 
 

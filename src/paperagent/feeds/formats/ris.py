@@ -30,7 +30,7 @@ def _read_tag(line: str) -> tuple[str, str] | None:
     """
     match = _TAG.match(line)
     if match is None:
-        return None
+        return ("ER", "") if line.strip() == "ER" else None
     name, gap, value = match.groups()
     is_known, is_upper = name.upper() in _TAGS, name.isupper()
     has_space = not value or value[0].isspace()

@@ -166,7 +166,7 @@ def split_records(text: str, layout: Layout) -> Iterator[Record]:
             lines.append(stripped)
             after_blank = not stripped or (after_blank and bool(_SEPARATOR.fullmatch(stripped)))
             continue
-        is_start = pair[0] in layout.starts or (after_blank and layout.blank_line_ends)
+        is_start = pair[0] in layout.starts or (after_blank and _begins_record(pair[0], record, layout))
         after_blank = False
         if record is not None:
             if is_start:
@@ -181,6 +181,11 @@ def split_records(text: str, layout: Layout) -> Iterator[Record]:
     if record is not None:
         _add(record, tag, lines, layout)
         yield record
+
+
+def _begins_record(tag: str, record: Record | None, layout: Layout) -> bool:
+    """Return whether a tag after a blank line begins a record; a second title does."""
+    return layout.blank_line_ends or (record is not None and tag in layout.title and tag in record.values)
 
 
 def _add(record: Record, tag: str, lines: list[str], layout: Layout) -> None:

@@ -66,6 +66,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "pytest": frozenset({"evals.pytest_plugin"}),
     "dotenv": frozenset({"config.dotenv"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),
+    "openpyxl": frozenset({"feeds.formats.spreadsheet"}),
     "httpx": frozenset(
         {
             "feeds.services.http_client",

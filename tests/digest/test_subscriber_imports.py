@@ -12,6 +12,7 @@ from mail_helpers import DeliveryHarness
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.subscriber_files import ImportOptions, ImportReport, read_csv, write_csv
 from paperagent.errors import FeedError, InputError
+from paths import SHARED
 
 Import = Callable[..., ImportReport]
 CONFIRMED = ImportOptions(confirmed=True)
@@ -55,6 +56,16 @@ def read(harness: DeliveryHarness, tmp_path: Path) -> Import:
 def states(harness: DeliveryHarness) -> dict[str, str]:
     """Return the state of each subscriber by the first part of the address."""
     return {s.email.partition("@")[0]: s.state for s in harness.subscribers.all()}
+
+
+def test_the_shared_file_of_listmonk(harness: DeliveryHarness, read: Import) -> None:
+    """The address is read, and the other columns are named as unused."""
+    path = SHARED / "data/real_inputs/s01_listmonk.csv"
+    if not path.is_file():
+        pytest.skip(f"no shared data at {SHARED}")
+    report = read(path.read_bytes())
+    assert (report.added, report.skipped, states(harness)) == (1, [], {"a": "confirmed"})
+    assert set(report.unused) == {"uuid", "name", "created_at", "updated_at"}
 
 
 def test_listmonk(harness: DeliveryHarness, read: Import) -> None:

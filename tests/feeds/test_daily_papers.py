@@ -113,11 +113,15 @@ def test_a_title_that_ends_like_a_sentence_is_still_a_title(parse: Parse) -> Non
 
 def test_a_page_without_its_header_is_read_when_it_is_strict(parse: Parse) -> None:
     """Several pairs of title and abstract alone are enough; fewer could be any text."""
-    long = FIRST + " " + SECOND
-    papers, _ = parse(f"One\n\n{long}\n\nTwo\n\n{long}\n\nThree\n\n{long}")
-    assert pairs(papers) == [("One", long), ("Two", long), ("Three", long)]
-    with pytest.raises(FeedError, match="text of no known format"):
-        parse(f"One\n\n{long}\n\nTwo\n\n{long}")
+    long = (
+        f"{FIRST} {SECOND} We evaluate the model on a dataset; the results of an experiment show its errors."
+    )
+    titles = [f"A title of paper {n}" for n in ("one", "two", "three")]
+    papers, _ = parse("\n\n".join(f"{title}\n\n{long}" for title in titles))
+    assert pairs(papers) == [(title, long) for title in titles]
+    for text in (f"{titles[0]}\n\n{long}\n\n{titles[1]}\n\n{long}", f"One\n\n{long}\n\n" * 3):
+        with pytest.raises(FeedError, match="text of no known format"):
+            parse(text)
 
 
 def test_a_single_pair_is_read_when_the_format_is_given(tmp_path: Path) -> None:

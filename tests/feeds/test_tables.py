@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import SAMPLES
+from mutations import SAMPLES, fault, mutate
 
 from paperagent.errors import FeedError
 from paperagent.feeds.reader import open_feed
@@ -32,7 +35,7 @@ def read(path: Path, text: str | bytes) -> list[Paper | Skipped]:
         return list(feed.records)  # type: ignore[arg-type]
 
 
-def refusal(path: Path, text: str) -> str:
+def refusal(path: Path, text: str | bytes) -> str:
     with pytest.raises(FeedError) as caught:
         read(path, text)
     return str(caught.value)
@@ -346,3 +349,82 @@ def test_the_day_of_the_feed_dates_a_table(tmp_path: Path) -> None:
         (paper,) = feed.records
     assert isinstance(paper, Paper)
     assert paper.listed == dt.date(2026, 6, 30)
+
+
+# --- Excel ---
+
+
+def workbook(*sheets: list[list[object]]) -> bytes:
+    """Return an Excel file with these sheets."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for rows_of_sheet in sheets:
+        sheet = book.create_sheet()
+        for cells in rows_of_sheet:
+            sheet.append(cells)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+PAPERS = [
+    ["Papers to read"],
+    ["Title", "Authors", "Abstract", "Publication Date", "Year", "PMID"],
+    [
+        "One",
+        "Vex, Ada; Ten, Bo",
+        ABSTRACT,
+        dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC).replace(tzinfo=None),
+        2013,
+        23456789,
+    ],
+    ["Two", None, f"{ABSTRACT}\nIt is loud.", None, 2014.0, None],
+    [None, None, None, None, None, None],
+    ["Three", None, None, None, None, None],
+]
+
+
+def test_the_first_sheet_with_the_header_is_read(tmp_path: Path) -> None:
+    """Numbers, days and line breaks are as in a CSV file."""
+    entries = read(tmp_path / "a.xlsx", workbook([["Name", "Oil"], ["one", 3]], PAPERS))
+    papers = [
+        (e.paper_id[:13], e.title, e.authors, str(e.published)) for e in entries if isinstance(e, Paper)
+    ]
+    assert papers[0] == ("pmid:23456789", "One", ADA_AND_BO, "2013-04-01")
+    assert papers[1][1:] == ("Two", (), "2014-01-01")
+    assert [(e.where, e.reason) for e in entries if isinstance(e, Skipped)] == [("line 6", "no abstract")]
+    assert {e.sources for e in entries if isinstance(e, Paper)} == {("xlsx",)}
+
+
+def test_an_excel_file_is_recognized_by_its_content(parse: Parse) -> None:
+    """From standard input, too."""
+    papers, _ = parse(workbook(PAPERS))
+    assert [p.title for p in papers] == ["One", "Two"]
+
+
+def test_other_excel_files_are_refused(tmp_path: Path) -> None:
+    """Without the columns, damaged, too large, or no Excel file at all."""
+    assert "no sheet has columns for title and abstract" in refusal(tmp_path / "a.xlsx", workbook([["Name"]]))
+    data = workbook(PAPERS)
+    assert "damaged Excel file" in refusal(tmp_path / "a.xlsx", data[: len(data) // 2])
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for n in range(3):
+            bomb.writestr(f"xl/worksheets/sheet{n}.xml", bytes(80_000_000))
+    assert "larger than the limit of 200 MB" in refusal(tmp_path / "a.xlsx", out.getvalue())
+    assert "text of no known format" not in refusal(tmp_path / "a.xlsx", b"PK\x03\x04rest")
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it."""
+    data = workbook(PAPERS)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    assert "pip install 'paperagent[excel]', or save it as CSV" in refusal(tmp_path / "a.xlsx", data)
+
+
+def test_damage_to_an_excel_file_does_no_harm() -> None:
+    """It is read or refused, and nothing else is raised."""
+    data = workbook(PAPERS)
+    for seed in range(60):
+        assert fault(mutate(data, Random(seed)), "a.xlsx") is None  # noqa: S311 - repeatable

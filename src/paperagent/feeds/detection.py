@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from paperagent.errors import FeedError
-from paperagent.feeds import strict_json
+from paperagent.feeds import other_files, strict_json
 from paperagent.feeds.formats import (
     ARXIV_JSONL,
     ARXIV_SNAPSHOT,
@@ -22,6 +22,7 @@ from paperagent.feeds.formats import (
     PAPERAGENT,
     SUFFIXES,
     TEXT_FORMATS,
+    XLSX,
     Format,
     Kind,
 )
@@ -30,18 +31,6 @@ from paperagent.feeds.source import HEAD_BYTES, FeedSource, UnknownFormatError
 
 HELP = "'paperagent ingest --help' lists the formats"
 
-_BINARY_SIGNATURES = (
-    (b"%PDF", "PDF"),
-    (b"\x89PNG", "PNG"),
-    (b"\x7fELF", "ELF"),
-    (b"GIF8", "GIF"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"SQLite format 3\0", "SQLite"),
-    (b"\xca\xfe\xba\xbe", "Java"),
-    (b"{\\rtf", "RTF"),
-    (b"%!PS", "PostScript"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
-)
 _XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf", ".nxml"})
 _PAGE_SUFFIXES = frozenset({"", ".txt", ".text"})
 _HTML = re.compile(
@@ -49,6 +38,8 @@ _HTML = re.compile(
     rb"(?>(?:(?><!--.*?-->|<\?.*?\?>)\s*)*)<(?:!doctype\s+html|html|head|body|script)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_LABEL = re.compile(rb"\[[^\[\]{}\"\n]{1,80}\][ \t]*+(?:[^\s,]|\r?\n\s*+[^\s\[{])")
+"""A number or a name in brackets before other text, as in a list of references or a file of settings."""
 _MAX_SNIFFED_LINES = 50
 _SNIFFED_TEXT_BYTES = 1 << 16
 
@@ -60,9 +51,12 @@ def detect(source: FeedSource) -> Format | Kind:
         FeedError: it is not a feed; the message says what it looks like instead.
     """
     head = source.head.lstrip()
-    for signature, name in _BINARY_SIGNATURES:
-        if source.head.startswith(signature):
-            raise not_a_feed(source.label, f"looks like {name}")
+    if source.head.startswith(b"PK") and (
+        source.suffix in FORMATS[XLSX].suffixes or b"xl/work" in source.head
+    ):
+        return FORMATS[XLSX]
+    if other := other_files.binary_name(source.head):
+        raise _other_file(source.label, *other)
     if b"\0" in source.head[:4096]:
         raise _binary_error(source)
     if head[:100].lower().startswith(b"rate exceeded"):
@@ -81,6 +75,10 @@ def not_a_feed(label: str, what: str) -> UnknownFormatError:
     return UnknownFormatError(f"{label}: not a feed: {what}; {HELP}")
 
 
+def _other_file(label: str, name: str, advice: str) -> UnknownFormatError:
+    return UnknownFormatError(f"{label}: not a feed: looks like {name}; {advice}")
+
+
 def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
     first = head[:1]
     if first == b"<" and not head[1:2].isdigit():  # Ovid numbers its records "<1>"
@@ -89,7 +87,7 @@ def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
                 f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
             )
         return Kind.XML
-    if first == b"[":
+    if first == b"[" and not _LABEL.match(head):
         return Kind.JSON
     if first == b"{":
         return _detect_json_lines(source) or Kind.JSON
@@ -100,6 +98,8 @@ def _detect_text(source: FeedSource, text: str) -> Format:
     for each in TEXT_FORMATS:
         if each.looks_like(text):
             return each
+    if other := other_files.text_name(text, source.suffix):
+        raise _other_file(source.label, *other)
     if source.suffix in _PAGE_SUFFIXES:
         from paperagent.feeds.formats import huggingface
 

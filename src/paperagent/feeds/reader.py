@@ -180,7 +180,10 @@ def _parse_document(
         text = _decode_xml(source)
         each = chosen or _xml_format(text, source.label)
         return each.name, each.load_parser()(text, source.label), ()
-    text, label = source.text(), source.label
+    label = source.label
+    if chosen is not None and kind is Kind.BINARY:
+        return chosen.name, list(limit_entries(chosen.load_parser()(source.read(), label), label)), ()
+    text = source.text()
     if chosen is None or kind is Kind.JSON:
         return *_parse_json(text.strip(), label, chosen), ()
     entries = list(limit_entries(chosen.load_parser()(text, label), label))

@@ -10,6 +10,7 @@ import codecs
 import io
 import lzma
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -35,6 +36,23 @@ _CHUNK_BYTES = 1 << 18
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
+_DECLARED_ENCODING = re.compile(rb"(?:encoding|charset)\s{0,9}[:=]\s{0,9}[\"']?([\w.-]{3,30})", re.IGNORECASE)
+_MAX_DECLARATION_OFFSET = 1_000
+_ENCODINGS = {
+    # As browsers do, Latin-1 is read as the encoding of Windows, which has it and more.
+    **dict.fromkeys(
+        "cp1252 windows-1252 ansi latin1 latin-1 iso-8859-1 iso8859-1 us-ascii ascii".split(), "cp1252"
+    ),
+    **dict.fromkeys("iso-8859-15 iso8859-15 latin-9 latin9".split(), "iso8859-15"),
+    **dict.fromkeys("macroman mac-roman macintosh x-mac-roman".split(), "mac-roman"),
+}
+"""Declared name → encoding."""
+_C1_CONTROL = re.compile("[\x80-\x9f]")
+_WINDOWS_CHARACTERS = {
+    code: char for code in range(0x80, 0xA0) if (char := bytes([code]).decode("cp1252", "ignore"))
+}
+"""Control characters → what browsers show for them, as they come from Windows programs."""
+
 _INFLATED_CHUNK_BYTES = 1 << 20
 _MAX_XZ_MEMORY = 256 << 20
 """Bytes for the dictionary of xz; its largest preset takes 65 MB."""
@@ -49,8 +67,6 @@ _MIN_MEMBER_BYTES = 500
 _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\x00"
 _ARCHIVES = (
-    (b"PK\x03\x04", "a zip archive"),
-    (b"PK\x05\x06", "a zip archive"),
     (b"BZh", "bzip2"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
@@ -105,11 +121,20 @@ class FeedSource:
         return b"".join(self._chunks)
 
     def text(self) -> str:
-        """Return all bytes as text; raise FeedError naming the first byte that is not UTF-8."""
+        """Return all bytes as text: UTF-8, else in the encoding that the first lines declare.
+
+        Raises:
+            FeedError: another encoding; the message has the first byte that is not UTF-8.
+        """
         data = self.read()
         try:
-            return data.decode()
+            text = data.decode()
+            return text.translate(_WINDOWS_CHARACTERS) if _C1_CONTROL.search(text) else text
         except UnicodeDecodeError as error:
+            declared = _DECLARED_ENCODING.search(data[:_MAX_DECLARATION_OFFSET])
+            encoding = _ENCODINGS.get(declared[1].decode().lower().replace("_", "-")) if declared else None
+            if encoding:
+                return data.decode(encoding, "replace")
             where = f"byte 0x{data[error.start]:02x} at offset {error.start}"
             raise FeedError(f"{self.label}: not UTF-8 text ({where}); save it as UTF-8") from None
 

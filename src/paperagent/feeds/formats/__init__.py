@@ -4,6 +4,7 @@ A module reads one format, or a few of one publisher:
 
 * a text format has ``looks_like(text)`` and ``parse(text, label)``;
 * an XML format has ``parse(text, label)``, and is recognized by the root element;
+* a binary format has ``parse(data, label)``;
 * a JSON format has ``convert(record)`` for a single record, and is recognized by the record's keys.
 
 `feeds.detection` recognizes the format, and only the module that is needed is imported.
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     TEXT = "text"
     XML = "XML"
     JSON = "JSON"
+    BINARY = "binary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ WEB_OF_SCIENCE = "web-of-science"
 ENDNOTE = "endnote"
 ENDNOTE_XML = "endnote-xml"
 CSV = "csv"
+XLSX = "xlsx"
 
 FORMATS = _by_name(
     (
@@ -109,6 +112,7 @@ FORMATS = _by_name(
         ),
         Format(ACL_ANTHOLOGY, "ACL Anthology XML", Kind.XML, "acl:parse", roots=("collection",)),
         Format(ENDNOTE_XML, "EndNote XML", Kind.XML, "endnote:parse_xml", roots=("xml",)),
+        Format(XLSX, "an Excel table", Kind.BINARY, "spreadsheet:parse", (".xlsx", ".xlsm")),
         # JSON formats
         Format(PAPERAGENT, "paperagent's JSON lines", Kind.JSON, "jsonl:convert"),
         Format(HF_DAILY, "Daily Papers JSON", Kind.JSON, "huggingface:convert"),

@@ -67,6 +67,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "dotenv": frozenset({"config.dotenv"}),
     "defusedxml": frozenset({"feeds.strict_xml"}),
     "openpyxl": frozenset({"feeds.formats.spreadsheet"}),
+    "yaml": frozenset({"feeds.formats.csl"}),
     "httpx": frozenset(
         {
             "feeds.services.http_client",

@@ -77,10 +77,10 @@ def test_fields_at_their_default_are_left_out() -> None:
     ],
 )
 def test_an_identity_is_made_where_none_is_given(fields: dict[str, str], identity: str, parse: Parse) -> None:
-    """It is the arXiv id, else the DOI, else the content; the source is then our own format."""
+    """It is the arXiv id, else the DOI, else the content; a line without sources is not our own."""
     papers, _ = parse(json.dumps({"title": "A title", "abstract": "An abstract of a few words.", **fields}))
     assert papers[0].paper_id.startswith(identity)
-    assert papers[0].sources == ("paperagent",)
+    assert papers[0].sources == ("json",)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,12 @@ def test_an_identity_is_made_where_none_is_given(fields: dict[str, str], identit
 )
 def test_a_foreign_identity_is_refused(fields: dict[str, object], parse: Parse) -> None:
     """Only identities as the library writes them are taken over."""
-    record = {"paper_id": "2508.13426", "title": "A title", "abstract": "An abstract of a few words."}
+    record = {
+        "paper_id": "2508.13426",
+        "title": "A title",
+        "abstract": "An abstract of a few words.",
+        "sources": ["arxiv-atom"],
+    }
     papers, skipped = parse(json.dumps(record) + "\n" + json.dumps({**record, **fields}))
     assert len(papers) == 1
     assert skipped == [Skipped("line 2", "bad id")]
@@ -101,6 +106,7 @@ def test_our_own_lines_are_cleaned_like_any_others(parse: Parse) -> None:
         "paper_id": "2508.13426",
         "title": "A\x1b[2J title",
         "abstract": "An abstract\nof a few words.",
+        "sources": ["arxiv-atom"],
         "url": "javascript:alert(1)",
         "published": "9999-99-99",
         "version": "two",
@@ -117,7 +123,7 @@ def test_our_own_lines_are_cleaned_like_any_others(parse: Parse) -> None:
             title="A[2J title",
             abstract="An abstract of a few words.",
             authors=("Ann",),
-            sources=("paperagent",),
+            sources=("arxiv-atom",),
             flags=("suspicious", "bad-date", "bad-url", "control-characters"),
             ids=("acl:1",),
         )

@@ -56,7 +56,7 @@ def name_of(content: str) -> str:
         ),
         (LINE, "arxiv-jsonl"),
         (jsonl.dump(PAPER), "paperagent"),
-        (json.dumps({"title": "t", "abstract": ABSTRACT}), "paperagent"),
+        (json.dumps({"title": "t", "abstract": ABSTRACT}), "json"),
         ("not json\n" + LINE, "daily-papers"),
         ("{broken\n" + LINE, "arxiv-jsonl"),
         ("\n\n  " + LINE, "arxiv-jsonl"),

@@ -8,18 +8,14 @@ file whose suffix promises another format is never guessed to be one of them.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from paperagent.errors import FeedError
-from paperagent.feeds import other_files, strict_json
+from paperagent.feeds import json_feed, other_files, strict_json
 from paperagent.feeds.formats import (
-    ARXIV_JSONL,
-    ARXIV_SNAPSHOT,
     CSV,
     DAILY_PAPERS,
     FORMATS,
     HF_DAILY,
-    PAPERAGENT,
     SUFFIXES,
     TEXT_FORMATS,
     XLSX,
@@ -127,34 +123,13 @@ def _detect_json_lines(source: FeedSource) -> Format | None:
         lines = lines[:-1]
     for line in lines[:_MAX_SNIFFED_LINES]:
         try:
-            each = json_format(strict_json.decode(line.decode().strip()))
+            each = json_feed.json_format(strict_json.decode(line.decode().strip()))
         except (InvalidRecordError, UnicodeDecodeError):
             continue
         if each:
             # Daily Papers JSON is small and may have one item per line: it is read as a document.
             return None if each.name == HF_DAILY else each
     return None
-
-
-def json_format(record: Any) -> Format | None:
-    """Return the format of a JSON record, judged by its keys; None if it is unknown."""
-    name = _json_format_name(record) if isinstance(record, dict) else None
-    return FORMATS[name] if name else None
-
-
-def _json_format_name(record: dict[str, Any]) -> str | None:
-    keys = record.keys()
-    if "paper_id" in keys:
-        return PAPERAGENT
-    if isinstance(record.get("paper"), dict) or (
-        "summary" in keys and keys & {"publishedAt", "submittedOnDailyAt"}
-    ):
-        return HF_DAILY
-    if "abstract" in keys and keys & {"versions", "authors_parsed", "update_date", "submitter"}:
-        return ARXIV_SNAPSHOT
-    if "id" in keys and keys & {"title", "abstract", "summary"}:
-        return ARXIV_JSONL
-    return PAPERAGENT if {"title", "abstract"} <= keys else None
 
 
 # --- binary data ---

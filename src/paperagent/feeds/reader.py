@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from paperagent.errors import FeedError, InputError, visible
-from paperagent.feeds import detection, strict_json
-from paperagent.feeds.formats import DAILY_PAPERS, FORMATS, HF_DAILY, ROOTS, Format, Kind
+from paperagent.feeds import detection, json_feed, strict_json
+from paperagent.feeds.formats import DAILY_PAPERS, FORMATS, ROOTS, Format, Kind
 from paperagent.feeds.record import FeedEntry, limit_entries
 from paperagent.feeds.source import (
     MAX_DOCUMENT_BYTES,
@@ -25,7 +25,6 @@ from paperagent.feeds.source import (
     open_file,
     open_stream,
 )
-from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper
 
 STDIN = "-"
@@ -140,7 +139,7 @@ def _detect_and_parse(
         source.limit = max_bytes or MAX_STREAM_BYTES
         source.check_size()
         each = chosen or detected
-        papers = strict_json.parse_lines(source.lines(), each.load_parser())
+        papers = strict_json.parse_lines(source.lines(), json_feed.converter(each))
         return Feed(each.name, _closing(source, _with_day(papers, date)), source)
     source.check_size()
     name, entries, notes = _parse_document(source, chosen or detected, date)
@@ -185,7 +184,7 @@ def _parse_document(
         return chosen.name, list(limit_entries(chosen.load_parser()(source.read(), label), label)), ()
     text = source.text()
     if chosen is None or kind is Kind.JSON:
-        return *_parse_json(text.strip(), label, chosen), ()
+        return *json_feed.parse(text.strip(), label, chosen), ()
     entries = list(limit_entries(chosen.load_parser()(text, label), label))
     if not entries:
         raise FeedError(f"{label}: {chosen.title} without a record; save or export it again")
@@ -213,31 +212,6 @@ def _xml_format(text: str, label: str) -> Format:
     if root not in ROOTS:
         strict_xml.parse(text, label, reject, {})  # a DTD or broken XML is the better message
     return ROOTS[root]
-
-
-def _parse_json(text: str, label: str, chosen: Format | None) -> tuple[str, list[FeedEntry]]:
-    values = strict_json.parse_document(text, label)
-    if len(values) == 1 and isinstance(values[0], dict):
-        values = _unwrap(values[0], label)
-    each = chosen or next((f for f in map(detection.json_format, values) if f), None)
-    if each is None and not values:
-        each = FORMATS[HF_DAILY]  # a day without papers
-    if each is None:
-        raise detection.not_a_feed(label, "JSON of no known shape")
-    return each.name, list(limit_entries(strict_json.parse_items(values, each.load_parser()), label))
-
-
-def _unwrap(document: dict[str, object], label: str) -> list[object]:
-    """Return the items of a document that wraps them in an object, such as ``{"dailyPapers": [...]}``."""
-    if detection.json_format(document) is not None:
-        return [document]
-    message = document.get("error") or document.get("message")
-    if isinstance(message, str):
-        raise FeedError(
-            f"{label}: the server said: {visible(clean_text(message), limit=200)}; fetch it again"
-        )
-    lists = (value for value in document.values() if isinstance(value, list))
-    return next((items for items in lists if any(map(detection.json_format, items))), [document])
 
 
 def _decode_xml(source: FeedSource) -> str:

@@ -67,6 +67,7 @@ DAILY_PAPERS = "daily-papers"
 HF_DAILY = "hf-daily"
 ARXIV_ATOM = "arxiv-atom"
 ARXIV_JSONL = "arxiv-jsonl"
+ARXIV_PY = "arxiv-py"
 ARXIV_SNAPSHOT = "arxiv-snapshot"
 RSS = "rss"
 OAI_PMH = "arxiv-oai"
@@ -81,6 +82,20 @@ ENDNOTE = "endnote"
 ENDNOTE_XML = "endnote-xml"
 CSV = "csv"
 XLSX = "xlsx"
+CSL = "csl"
+CSL_YAML = "csl-yaml"
+CROSSREF = "crossref"
+SEMANTIC_SCHOLAR = "semantic-scholar"
+OPENALEX = "openalex"
+ZOTERO = "zotero"
+EUROPE_PMC = "europe-pmc"
+BIORXIV = "biorxiv"
+DATACITE = "datacite"
+INSPIRE = "inspire"
+DBLP = "dblp"
+ESUMMARY = "pubmed-esummary"
+GENERIC_JSON = "json"
+"""JSON records with a title and an abstract, by no particular program."""
 
 FORMATS = _by_name(
     (
@@ -91,6 +106,7 @@ FORMATS = _by_name(
         Format(ENDNOTE, "EndNote (Refer)", Kind.TEXT, "endnote:parse", (".enw",)),
         Format(CSV, "a table (CSV, TSV)", Kind.TEXT, "table:parse", (".csv", ".tsv", ".tab")),
         Format(BIBTEX, "BibTeX", Kind.TEXT, "bibtex:parse", (".bib", ".bibtex", ".biblatex")),
+        Format(CSL_YAML, "CSL YAML", Kind.TEXT, "csl:parse_yaml", (".yaml", ".yml")),
         Format(DAILY_PAPERS, "a saved Daily Papers page", Kind.TEXT, "huggingface:parse_page"),
         Format(ARXIV_ATOM, "Atom", Kind.XML, "syndication:parse", (".atom",), roots=("feed",)),
         Format(RSS, "RSS", Kind.XML, "syndication:parse", (".rss",), roots=("rss", "RDF")),
@@ -118,6 +134,19 @@ FORMATS = _by_name(
         Format(HF_DAILY, "Daily Papers JSON", Kind.JSON, "huggingface:convert"),
         Format(ARXIV_SNAPSHOT, "arXiv's metadata snapshot", Kind.JSON, "arxiv:convert_snapshot"),
         Format(ARXIV_JSONL, "JSON lines of arXiv papers", Kind.JSON, "arxiv:convert_listing"),
+        Format(ARXIV_PY, "JSON of arxiv.py", Kind.JSON, "arxiv:convert_result"),
+        Format(CSL, "CSL JSON", Kind.JSON, "csl:convert"),
+        Format(CROSSREF, "Crossref JSON", Kind.JSON, "csl:convert_crossref"),
+        Format(SEMANTIC_SCHOLAR, "Semantic Scholar JSON", Kind.JSON, "semantic_scholar:convert"),
+        Format(OPENALEX, "OpenAlex JSON", Kind.JSON, "openalex:convert"),
+        Format(ZOTERO, "Zotero JSON", Kind.JSON, "zotero:convert"),
+        Format(EUROPE_PMC, "Europe PMC JSON", Kind.JSON, "repositories:convert_europe_pmc"),
+        Format(BIORXIV, "bioRxiv and medRxiv JSON", Kind.JSON, "repositories:convert_biorxiv"),
+        Format(DATACITE, "DataCite JSON", Kind.JSON, "repositories:convert_datacite"),
+        Format(INSPIRE, "INSPIRE-HEP JSON", Kind.JSON, "repositories:convert_inspire"),
+        Format(DBLP, "DBLP JSON", Kind.JSON, "repositories:refuse_dblp"),
+        Format(ESUMMARY, "PubMed's esummary JSON", Kind.JSON, "repositories:refuse_esummary"),
+        Format(GENERIC_JSON, "other JSON of papers", Kind.JSON, "generic_json:convert"),
     )
 )
 """All formats by name."""

@@ -6,6 +6,9 @@ categories`` (separated by spaces), ``abstract, versions[{version, created}]`` (
 ``update_date, authors_parsed``.
 
 Listings are JSON lines with ``id, title, abstract`` or ``summary, authors, categories, date, url``.
+
+Results of the Python package ``arxiv`` are dumped with ``entry_id, title, summary, authors`` (strings or
+``{"name"}``), ``published, updated, primary_category, categories, doi, comment``.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import re
 from typing import Any
 
 from paperagent.feeds import dates, ids
-from paperagent.feeds.formats import ARXIV_JSONL, ARXIV_SNAPSHOT
+from paperagent.feeds.formats import ARXIV_JSONL, ARXIV_PY, ARXIV_SNAPSHOT
+from paperagent.feeds.json_fields import read_day, read_labels, read_names
 from paperagent.feeds.record import (
     InvalidRecordError,
     JsonObject,
@@ -24,6 +28,7 @@ from paperagent.feeds.record import (
     require_arxiv_id,
     says_withdrawn,
     sorted_flags,
+    unique,
 )
 from paperagent.types import Paper
 
@@ -112,7 +117,7 @@ def convert_listing(record: JsonObject) -> Paper:
         paper_id=paper_id,
         title=title,
         abstract=abstract,
-        authors=clean_names(record.get("authors"), flags),
+        authors=read_names(record.get("authors"), flags),
         published=day,
         updated=dates.parse_day(record.get("updated"), flags),
         listed=day,
@@ -136,3 +141,29 @@ def _listing_id(value: object) -> tuple[ids.ArxivId | None, str | None]:
         if doi is None:
             raise
         return None, doi
+
+
+def convert_result(record: JsonObject) -> Paper:
+    """Convert a result of the package ``arxiv``, or an entry that feedparser read from arXiv's Atom."""
+    flags: set[str] = set()
+    arxiv = require_arxiv_id(record.get("entry_id") or record.get("id"))
+    title = clean_title(record.get("title"), flags)
+    abstract = clean_abstract(record.get("summary"), flags)
+    primary = record.get("primary_category") or record.get("arxiv_primary_category")
+    categories = record.get("categories") or record.get("tags")
+    return Paper(
+        paper_id=arxiv.id,
+        title=title,
+        abstract=abstract,
+        authors=read_names(record.get("authors"), flags),
+        published=read_day(record.get("published"), flags),
+        updated=read_day(record.get("updated"), flags),
+        categories=unique((*read_labels(primary, flags), *read_labels(categories, flags))),
+        url=ids.arxiv_url(arxiv.id),
+        arxiv_id=arxiv.id,
+        doi=ids.parse_doi(record.get("doi") or record.get("arxiv_doi")),
+        version=arxiv.version,
+        sources=(ARXIV_PY,),
+        withdrawn=says_withdrawn(abstract, record.get("comment") or record.get("arxiv_comment")),
+        flags=sorted_flags(flags),
+    )

@@ -41,7 +41,7 @@ def convert(record: JsonObject) -> Paper:
     title = clean_title(record.get("title"), flags)
     abstract = clean_abstract(record.get("abstract"), flags)
     arxiv = ids.parse_arxiv_id(record.get("arxiv_id"))
-    doi = ids.parse_doi(record.get("doi"))
+    doi = _doi(record.get("doi"))
     fields: dict[str, Any] = {
         name: dates.parse_day(record.get(name), flags)
         for name in ("published", "updated", "listed", "first_seen")
@@ -64,6 +64,11 @@ def convert(record: JsonObject) -> Paper:
         ids=tuple(name for name in unique(clean_names(record.get("ids"), set())) if _is_further_id(name)),
         **fields,
     )
+
+
+def _doi(value: object) -> str | None:
+    """Return a DOI as the library wrote it, even if it ends in punctuation; else the DOI in ``value``."""
+    return str(value) if ids.parse_paper_id(f"doi:{value}") else ids.parse_doi(value)
 
 
 def _is_further_id(name: str) -> bool:

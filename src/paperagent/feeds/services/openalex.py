@@ -1,8 +1,7 @@
 """``openalex:concepts.id:C41008148`` (a filter) or ``openalex:open retrieval`` (words): OpenAlex.
 
-See https://docs.openalex.org/api-entities/works. An abstract comes as an inverted index; a retracted work is
-marked. A key is required, and OpenAlex only accepts it in the URL. It is only added when the request is sent:
-no message or log shows a URL with its query.
+See https://docs.openalex.org/api-entities/works. A key is required, and OpenAlex only accepts it in the URL.
+It is only added when the request is sent: no message or log shows a URL with its query.
 """
 
 from __future__ import annotations
@@ -10,21 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_json
-from paperagent.feeds.record import (
-    InvalidRecordError,
-    JsonObject,
-    arxiv_and_doi,
-    choose_paper_id,
-    clean_abstract,
-    clean_names,
-    clean_title,
-    paper_url,
-    sorted_flags,
-)
+from paperagent.feeds.formats.openalex import convert
+from paperagent.feeds.record import JsonObject
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
@@ -38,7 +27,6 @@ from paperagent.feeds.services.page import (
     is_day,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.types import RETRACTED, Paper
 
 SCHEME = "openalex"
 API_URL = "https://api.openalex.org"
@@ -46,7 +34,6 @@ RATE_LIMIT = RateLimit("openalex", 0.2)
 PAGE_SIZE = 100
 DEFAULT_MAX_RECORDS = 10_000
 
-_MAX_WORDS = 10_000
 _BAD_REQUEST = 400
 _FILTER = re.compile(r"[a-z_]+(?:\.[a-z_]+)*:\S")
 _WORK_ID = re.compile(r"(?:https?://(?:api\.)?openalex\.org/(?:works/)?)?(W\d{1,12})", re.IGNORECASE)
@@ -116,69 +103,6 @@ def _cut_note(count: int, total: int) -> str:
         f"read {count:,} of {total:,} works; for the others, raise max or narrow the search with ?from= or "
         f"?until=; the next run asks for works from {_OVERLAP.days} days before this one on"
     )
-
-
-def convert(record: JsonObject) -> Paper:
-    """Convert one work."""
-    flags: set[str] = set()
-    title = clean_title(record.get("display_name") or record.get("title"), flags)
-    abstract = clean_abstract(_abstract(record.get("abstract_inverted_index")), flags)
-    arxiv, doi = arxiv_and_doi(_arxiv_address(record), record.get("doi"))
-    is_retracted = record.get("is_retracted") is True
-    if is_retracted:
-        flags.add(RETRACTED)
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, _service_id(record), title, abstract),
-        title=title,
-        abstract=abstract,
-        authors=clean_names(_author_names(record.get("authorships")), flags),
-        published=dates.parse_day(record.get("publication_date"), flags),
-        url=paper_url(arxiv, doi, record.get("id"), flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        sources=(SCHEME,),
-        withdrawn=is_retracted,
-        flags=sorted_flags(flags),
-    )
-
-
-def _abstract(index: object) -> str:
-    """Return the words of an inverted index in their order; "" if there is none."""
-    if not isinstance(index, dict):
-        return ""
-    words: dict[int, str] = {}
-    for word, positions in index.items():
-        for position in positions if isinstance(positions, list) else ():
-            if not isinstance(position, int) or isinstance(position, bool) or not 0 <= position < _MAX_WORDS:
-                raise InvalidRecordError("bad abstract index")
-            words[position] = word
-    return " ".join(words[position] for position in sorted(words))
-
-
-def _arxiv_address(record: JsonObject) -> str | None:
-    """Return the arXiv address among the locations of the work."""
-    locations = record.get("locations")
-    for location in [record.get("primary_location"), *(locations if isinstance(locations, list) else [])]:
-        fields = location if isinstance(location, dict) else {}
-        for url in (fields.get("landing_page_url"), fields.get("pdf_url")):
-            if ids.parse_arxiv_id(url):
-                return str(url)
-    return None
-
-
-def _service_id(record: JsonObject) -> str | None:
-    work_ids = record.get("ids")
-    pmid = work_ids.get("pmid") if isinstance(work_ids, dict) else None
-    if isinstance(pmid, str):
-        return ids.service_id("pmid", pmid.rstrip("/").rpartition("/")[2])
-    return ids.service_id("openalex", str(record.get("id") or "").rpartition("/")[2])
-
-
-def _author_names(authorships: object) -> list[Any]:
-    if not isinstance(authorships, list):
-        return []
-    authors = [a.get("author") for a in authorships if isinstance(a, dict)]
-    return [author.get("display_name") for author in authors if isinstance(author, dict)]
 
 
 def _parse(response: ServiceResponse) -> JsonObject:

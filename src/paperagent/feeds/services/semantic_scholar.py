@@ -13,17 +13,8 @@ from urllib.parse import quote
 
 from paperagent.errors import FeedError
 from paperagent.feeds import dates, ids, strict_json
-from paperagent.feeds.record import (
-    JsonObject,
-    arxiv_and_doi,
-    choose_paper_id,
-    clean_abstract,
-    clean_names,
-    clean_title,
-    marked_retracted,
-    paper_url,
-    sorted_flags,
-)
+from paperagent.feeds.formats.semantic_scholar import convert
+from paperagent.feeds.record import JsonObject
 from paperagent.feeds.services.http_client import FeedClient
 from paperagent.feeds.services.page import (
     FeedPage,
@@ -34,10 +25,8 @@ from paperagent.feeds.services.page import (
     is_day,
 )
 from paperagent.feeds.services.rate_limit import RateLimit
-from paperagent.types import RETRACTED, Paper
 
 SCHEME = "s2"
-SOURCE_NAME = "semantic-scholar"
 API_URL = "https://api.semanticscholar.org/graph/v1"
 RATE_LIMIT = RateLimit("semanticscholar", 1.1)
 PAGE_SIZE = 100
@@ -120,47 +109,6 @@ def _paper_id(text: str) -> str | None:
     if text.startswith(("https://", "http://")):
         return f"URL:{text}"
     return text if _PAPER_ID.fullmatch(text) else None
-
-
-def convert(record: JsonObject) -> Paper:
-    """Convert one record."""
-    flags: set[str] = set()
-    title = clean_title(record.get("title"), flags)
-    abstract = clean_abstract(record.get("abstract"), flags)
-    external = record.get("externalIds")
-    external_ids: JsonObject = external if isinstance(external, dict) else {}
-    arxiv, doi = arxiv_and_doi(external_ids.get("ArXiv"), external_ids.get("DOI"))
-    is_retracted = marked_retracted(title)
-    if is_retracted:
-        flags.add(RETRACTED)
-    authors = record.get("authors")
-    author_names = (
-        [a.get("name") for a in authors if isinstance(a, dict)] if isinstance(authors, list) else []
-    )
-    published = dates.parse_day(record.get("publicationDate"), flags)
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, _service_id(record, external_ids), title, abstract),
-        title=title,
-        abstract=abstract,
-        authors=clean_names(author_names, flags),
-        published=published or dates.day_from_parts(record.get("year"), None, None, flags),
-        url=paper_url(arxiv, doi, record.get("url"), flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        sources=(SOURCE_NAME,),
-        withdrawn=is_retracted,
-        flags=sorted_flags(flags),
-    )
-
-
-def _service_id(record: JsonObject, external_ids: JsonObject) -> str | None:
-    """Return the external id that a user is most likely to know."""
-    candidates = (
-        ("acl", external_ids.get("ACL")),
-        ("pmid", external_ids.get("PubMed")),
-        ("s2", record.get("paperId")),
-    )
-    return next((name for scheme, text in candidates if (name := ids.service_id(scheme, text))), None)
 
 
 def _parse(response: ServiceResponse) -> JsonObject:

@@ -182,6 +182,41 @@ def test_one_paper_of_many_feeds_is_one_paper(agent: PaperAgent, tmp_path: Path)
     assert paper.sources == feeds
 
 
+LIST = "# Lanterns\n- https://arxiv.org/abs/2605.00001\n- arXiv:2605.00003\n- arXiv:1305.99999\n"
+
+
+def test_a_list_of_links_is_fetched_if_that_is_asked_for(
+    agent: PaperAgent, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise the error has the command. Ids that arXiv does not know are counted and named."""
+    path = tmp_path / "list.md"
+    path.write_text(LIST, encoding="utf-8")
+    assert main(["ingest", str(path)]) == 4
+    assert (
+        f"a list of 3 arXiv ids without abstracts; 'paperagent ingest --fetch {path}'"
+        in capsys.readouterr().err
+    )
+    assert not services.history
+    report = agent.ingest(path, fetch=True)
+    assert (report.read, report.new, report.skipped) == (2, 2, {"not found on arXiv": 1})
+    assert [feed.source for feed in report.feeds] == [str(path)]
+    assert report.notes == (f"{path}: not found on arXiv: 1305.99999",)
+    assert agent.get("2605.00003").sources == ("arxiv-atom",)
+
+
+def test_a_list_is_fetched_from_the_command_line(
+    agent: PaperAgent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--fetch is for files that are named, not for followed feeds."""
+    path = tmp_path / "list.md"
+    path.write_text(LIST, encoding="utf-8")
+    assert main(["ingest", "--fetch", "--no-vectors", str(path)]) == 0
+    assert "2 read: 2 new" in capsys.readouterr().out
+    assert agent.status()["papers"] == 2
+    assert main(["ingest", "--fetch", "--follow"]) == 2
+    assert "--follow and --fetch: cannot be combined" in capsys.readouterr().err
+
+
 def test_a_deleted_record_marks_the_paper(agent: PaperAgent, services: Services) -> None:
     """bad-134: the paper stays, as withdrawn; one that was never held is skipped."""
     agent.ingest(OAI)

@@ -103,6 +103,7 @@ class PaperAgent:
         *,
         date: Day = None,
         format: str | None = None,  # noqa: A002 - the name that callers expect
+        fetch: bool = False,
         progress: Progress | None = None,
         vectors: bool = True,
         shard: str | None = None,
@@ -118,6 +119,7 @@ class PaperAgent:
                 ``arxiv:cs.CL``.
             date: The day on which the papers were listed, for feeds without dates.
             format: The format of files, such as ``csv``; by default it is detected.
+            fetch: Whether a file that is a list of links to arXiv is read, by fetching its papers from arXiv.
             progress: Called as ``progress(stage, done, total)`` with ``read``, ``index`` or ``embed``.
             vectors: Whether to compute embeddings.
             shard: ``"2/8"`` reads and embeds the second of eight shares, so that eight processes can fill
@@ -141,6 +143,7 @@ class PaperAgent:
             arguments.day(date, "date"),
             share,
             format=format,
+            fetch=fetch,
             restart=restart,
             progress=progress,
         )

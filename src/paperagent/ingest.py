@@ -44,6 +44,8 @@ class IngestOptions:
     """The share of the papers to read; None for all."""
     format: str | None = None
     """The name of the format of files; None to detect it."""
+    fetch: bool = False
+    """Whether the papers of a file that is a list of links to arXiv are fetched."""
     restart: bool = False
     """Whether a live feed is read from its beginning instead of resumed."""
     progress: Progress | None = None
@@ -171,12 +173,18 @@ class IngestRunner:
         if (live_feed := services.find_live_feed(source)) is not None:
             self._read_live_feed(live_feed, progress)
             return
+        from paperagent.feeds.link_list import LinkListError
         from paperagent.feeds.reader import open_feed
 
-        # The feed is opened before the library, so that an unreadable feed creates no library.
-        with open_feed(source, date=self._options.date, format=self._options.format) as feed:
-            progress.reports.append(self._store_records(feed.records))
-            progress.notes += feed.notes
+        try:
+            # The feed is opened before the library, so that an unreadable feed creates no library.
+            with open_feed(source, date=self._options.date, format=self._options.format) as feed:
+                progress.reports.append(self._store_records(feed.records))
+                progress.notes += feed.notes
+        except LinkListError as links:
+            if not self._options.fetch:
+                raise
+            self._read_live_feed(services.arxiv_papers(links.arxiv_ids, links.label), progress)
 
     def _read_live_feed(self, live_feed: LiveFeed, progress: FeedProgress) -> None:
         if self._options.format is not None:

@@ -47,6 +47,7 @@ _FORMAT_LIST = "\b\nFormats:\n" + "\n".join(f"  {each.name:15}  {each.title}" fo
     metavar="NAME",
     help="Format of the files; by default it is detected.",
 )
+@click.option("--fetch", is_flag=True, help="Fetch the papers of a list of links to arXiv from there.")
 @click.option("--no-vectors", is_flag=True, help="Skip embedding; keyword search works at once.")
 @click.option("--batch", is_flag=True, help="Compute embeddings via OpenAI's Batch API, as 'embed --batch'.")
 @click.option(
@@ -83,7 +84,12 @@ def ingest(session: Session, /, sources: tuple[str, ...], day: dt.date | None, *
         "vectors": not (options["no_vectors"] or options["batch"]),
         "restart": bool(options["restart"]),
     }
-    for_files = {"date": day, "format": options["format_name"], "shard": options["shard"]}
+    for_files = {
+        "date": day,
+        "format": options["format_name"],
+        "fetch": options["fetch"],
+        "shard": options["shard"],
+    }
     with session.agent() as agent, progress_bar(quiet=quiet or as_json) as progress:
         try:
             if sources:
@@ -117,7 +123,7 @@ def _check_sources(sources: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(
             "--follow and --shard: cannot be combined; let one process read the feeds, and shard 'embed'"
         )
-    for option in ("date", "format"):
+    for option in ("date", "format", "fetch"):
         if following and options[option]:
             raise click.UsageError(
                 f"--follow and --{option}: cannot be combined; use --{option} with a SOURCE"

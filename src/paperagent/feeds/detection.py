@@ -31,11 +31,17 @@ _XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf", ".nxml"})
 _PAGE_SUFFIXES = frozenset({"", ".txt", ".text"})
 _HTML = re.compile(
     # Atomic groups: a run of comments cannot be split in other ways on backtracking.
-    rb"(?>(?:(?><!--.*?-->|<\?.*?\?>)\s*)*)<(?:!doctype\s+html|html|head|body|script)\b",
+    rb"(?>(?:(?><!--.*?-->|<\?.*?\?>)\s*)*)<(?:!doctype\s+(?:html|netscape-bookmark-file-1)|html|head|body|script"
+    rb"|(?:a|b|blockquote|br|center|details|div|d[ldt]|h[1-6]|img|li|main|meta|[ou]l|p|section|span|strong|table)"
+    rb"(?=[\s/>]))\b",
     re.IGNORECASE | re.DOTALL,
 )
 _LABEL = re.compile(rb"\[[^\[\]{}\"\n]{1,80}\][ \t]*+(?:[^\s,]|\r?\n\s*+[^\s\[{])")
 """A number or a name in brackets before other text, as in a list of references or a file of settings."""
+_COMMENTS = re.compile(rb"(?>(?:(?><!--.*?-->)\s*)+)(?=[^<\s])", re.DOTALL)
+_MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".rst", ".org"})
+_LIST_SUFFIXES = _MARKDOWN_SUFFIXES | {"", ".txt", ".text", ".html", ".htm", ".xhtml"}
+"""Suffixes of files that may be lists of links."""
 _MAX_SNIFFED_LINES = 50
 _SNIFFED_TEXT_BYTES = 1 << 16
 
@@ -77,8 +83,11 @@ def _other_file(label: str, name: str, advice: str) -> UnknownFormatError:
 
 def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
     first = head[:1]
+    if source.suffix in _MARKDOWN_SUFFIXES or _COMMENTS.match(head) or head.startswith(b"[!"):
+        return _detect_text(source, head[:_SNIFFED_TEXT_BYTES].decode("utf-8", "replace"))
     if first == b"<" and not head[1:2].isdigit():  # Ovid numbers its records "<1>"
         if _HTML.match(head[:4096]):
+            _reject_link_list(source)
             raise UnknownFormatError(
                 f"{source.label}: got HTML, not Atom/RSS/OAI; save the page as text, or fetch the feed again"
             )
@@ -91,6 +100,8 @@ def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
 
 
 def _detect_text(source: FeedSource, text: str) -> Format:
+    if source.suffix in _MARKDOWN_SUFFIXES and not FORMATS[DAILY_PAPERS].looks_like(text):
+        _reject_link_list(source)  # a list may end with the BibTeX entry by which it is cited
     for each in TEXT_FORMATS:
         if each.looks_like(text):
             return each
@@ -101,6 +112,7 @@ def _detect_text(source: FeedSource, text: str) -> Format:
 
         if huggingface.has_pairs(text):
             return FORMATS[DAILY_PAPERS]
+    _reject_link_list(source)
     promised = SUFFIXES.get(source.suffix)
     if promised is FORMATS[CSV]:
         from paperagent.feeds.formats import table
@@ -111,6 +123,19 @@ def _detect_text(source: FeedSource, text: str) -> Format:
     if promised is not None:
         raise not_a_feed(source.label, f"does not look like {promised.title}, although its name ends so")
     raise not_a_feed(source.label, "text of no known format")
+
+
+def _reject_link_list(source: FeedSource) -> None:
+    """Raise `LinkListError` if the file is a list of links to arXiv."""
+    if source.suffix not in _LIST_SUFFIXES:
+        return
+    from paperagent.feeds.link_list import find_links
+
+    if find_links(source.head.decode("utf-8", "replace"), source.label) is None:
+        return
+    source.check_size()
+    if links := find_links(source.read().decode("utf-8", "replace"), source.label):
+        raise links
 
 
 # --- JSON ---

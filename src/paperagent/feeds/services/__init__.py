@@ -11,7 +11,7 @@ A service is imported only when a source names it: reading a file loads no HTTP 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from paperagent.errors import FeedError, visible
 from paperagent.feeds.source import SERVICE_SCHEMES, URL_SCHEMES
 
 if TYPE_CHECKING:
+    from paperagent.feeds.ids import ArxivId
     from paperagent.feeds.services.http_client import FeedClient
     from paperagent.feeds.services.page import FeedPage, ResumeState, Service, ServiceQuery
 
@@ -61,6 +62,15 @@ def find_live_feed(source: str | Path) -> LiveFeed | None:
     query = ServiceQuery.parse(text, text[len(scheme) + 1 :], allowed=service.options)
     service.check(query)
     return LiveFeed(text, lambda client, state: service.pages(query, client, state))
+
+
+def arxiv_papers(arxiv_ids: Sequence[ArxivId], label: str) -> LiveFeed:
+    """Return the papers with these arXiv ids as a feed; ``label`` names the list that they are from."""
+    from paperagent.feeds.services import arxiv
+    from paperagent.feeds.services.page import fingerprint
+
+    name = f"{label} {fingerprint(' '.join(map(str, arxiv_ids)))}"  # another list starts from its beginning
+    return LiveFeed(name, lambda client, state: arxiv.id_pages(arxiv_ids, client, state, label=label))
 
 
 def _service(scheme: str) -> Service:

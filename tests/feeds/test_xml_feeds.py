@@ -156,7 +156,7 @@ ACL = f"""<?xml version='1.0' encoding='UTF-8'?>
 def test_anthology_papers_are_read(parse: Parse) -> None:
     """Fixed case goes, ids come from the address or the place, a missing abstract is counted."""
     (first, third), skipped = parse(ACL)
-    assert (first.paper_id, first.title) == ("acl:2023.acl-long.1", "BERT reads x^2")
+    assert (first.paper_id, first.title) == ("acl:2023.acl-long.1", "BERT reads $x^2$")
     assert (first.doi, first.published) == ("10.18653/v1/2023.acl-long.1", dt.date(2023, 7, 1))
     assert (first.authors, first.url) == (("Ana Núñez",), "https://aclanthology.org/2023.acl-long.1/")
     assert (third.paper_id, third.withdrawn) == ("acl:2023.acl-long.3", True)

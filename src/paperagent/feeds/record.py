@@ -12,7 +12,9 @@ from typing import Any
 
 from paperagent.errors import FeedError
 from paperagent.feeds import ids
-from paperagent.text.sanitize import clean_and_truncate, clean_text
+from paperagent.text.markup import plain_text
+from paperagent.text.mojibake import repair_encoding
+from paperagent.text.sanitize import TRUNCATED, clean_and_truncate, clean_text
 from paperagent.types import Paper, Skipped, Withdrawal
 
 JsonObject = dict[str, Any]
@@ -46,21 +48,27 @@ class InvalidRecordError(ValueError):
         self.reason = reason
 
 
-def clean_title(value: object, flags: set[str]) -> str:
-    """Return a usable title of at most 1,000 characters."""
+def clean_title(value: object, flags: set[str], *, exact: bool = False) -> str:
+    """Return a usable title of at most 1,000 characters.
+
+    Args:
+        value: the title as the feed has it.
+        flags: receives a flag for each defect.
+        exact: whether the text is from the library, so that markup and encoding stay as they are.
+    """
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no title")
-    title = clean_and_truncate(value, MAX_TITLE_LENGTH, flags)
+    title = _clean(value, MAX_TITLE_LENGTH, flags, exact=exact)
     if not any(c.isalnum() for c in title):
         raise InvalidRecordError("title empty after cleaning")
     return title
 
 
-def clean_abstract(value: object, flags: set[str]) -> str:
-    """Return a usable abstract of at most 20,000 characters."""
+def clean_abstract(value: object, flags: set[str], *, exact: bool = False) -> str:
+    """Return a usable abstract of at most 20,000 characters; the arguments are those of `clean_title`."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no abstract")
-    abstract = clean_and_truncate(value, MAX_ABSTRACT_LENGTH, flags)
+    abstract = _clean(value, MAX_ABSTRACT_LENGTH, flags, exact=exact)
     if not any(c.isalnum() for c in abstract):
         raise InvalidRecordError("abstract empty after cleaning")
     if len(abstract) < _MIN_ABSTRACT_LENGTH:
@@ -70,17 +78,31 @@ def clean_abstract(value: object, flags: set[str]) -> str:
     return abstract
 
 
-def clean_names(values: object, flags: set[str]) -> tuple[str, ...]:
+def _clean(text: str, limit: int, flags: set[str], *, exact: bool) -> str:
+    if exact:
+        return clean_and_truncate(text, limit, flags)
+    if len(text) > 8 * limit:
+        text = text[: 8 * limit]
+        flags.add(TRUNCATED)
+    return clean_and_truncate(plain_text(repair_encoding(text, flags)), limit, flags)
+
+
+def clean_names(values: object, flags: set[str], *, exact: bool = False) -> tuple[str, ...]:
     """Return the non-empty strings of a list (authors, categories, sources), cleaned and in order."""
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, list | tuple):
         return ()
-    cleaned = [
-        clean_text(v, flags) if len(v) < _MAX_NAME_LENGTH else clean_and_truncate(v, _MAX_NAME_LENGTH, set())
-        for v in values
-        if isinstance(v, str)
-    ]
+    cleaned = []
+    for value in values:
+        if not isinstance(value, str):
+            continue
+        if len(value) >= _MAX_NAME_LENGTH:
+            cleaned.append(_clean(value, _MAX_NAME_LENGTH, set(), exact=exact))
+        elif exact or (value.isascii() and "&" not in value and "<" not in value):
+            cleaned.append(clean_text(value, flags))
+        else:
+            cleaned.append(_clean(value, _MAX_NAME_LENGTH, flags, exact=False))
     return tuple([name for name in cleaned if name])
 
 

@@ -1,13 +1,9 @@
-"""Parse XML from untrusted feeds one record at a time, and turn markup into text.
+"""Parse XML from untrusted feeds one record at a time.
 
 DTDs are rejected: without one no entity can be declared, which stops every expansion bomb. A format whose
 files all name their DTD can have that one line ignored; nothing is fetched. Depth, attributes, elements and
 records are limited. A document is parsed to its end before its first record is
 used.
-
-`element_text` and `strip_markup` turn HTML and MathML into text. Only elements of HTML and MathML are
-removed: ``a < b``, ``<unk>`` and ``<|endoftext|>`` are words of an abstract and stay. The text is scanned
-once, so hostile nesting costs no more than its length.
 """
 
 from __future__ import annotations
@@ -20,6 +16,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from paperagent.errors import FeedError, visible
+from paperagent.text.markup import element_text
 
 _MAX_DEPTH = 100
 _MAX_ENTRIES = 50_000
@@ -211,83 +208,7 @@ class _FilteringBuilder(_RecordBuilder):
         return None
 
 
-_INLINE = frozenset(
-    """a abbr acronym address applet area audio b base basefont bdi bdo big button canvas center cite code
-    col colgroup data datalist del dfn dir em embed fieldset font form frame frameset iframe i img input ins
-    isindex kbd keygen label legend link map mark marquee meta meter noframes noscript object optgroup option
-    output param picture progress q rp rt ruby s samp select small source span strike strong sub sup svg
-    template textarea time track tt u var video wbr html head body
-    math maction maligngroup malignmark menclose merror mfenced mfrac mglyph mi mlabeledtr mlongdiv
-    mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mscarries mscarry msgroup msline
-    mspace msqrt msrow mstack mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none semantics
-    italic bold sc""".split()
-)
-_BLOCK = frozenset(
-    """article aside blockquote br caption dd details dialog div dl dt figcaption figure footer h1 h2 h3 h4
-    h5 h6 header hr li main menu nav ol p pre sec section summary table tbody td tfoot th thead title tr
-    ul""".split()
-)
-_HIDDEN = frozenset("script style annotation annotation-xml".split())
-_MARKUP = _INLINE | _BLOCK | _HIDDEN
-
-# The length of a tag is limited: an unclosed "<a" never makes the scan run to the end of the text.
-_TOKEN = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]{0,30})(?:[\s/][^<>]{0,2000})?>|<!--|-->")
-
-
-def has_markup(text: str) -> bool:
-    """Return whether ``text`` holds a tag of HTML or MathML."""
-    return any(_token_name(token) in _MARKUP for token in _TOKEN.finditer(text))
-
-
-def strip_markup(text: str) -> str:
-    """Return the text that a browser would show, on one line.
-
-    Entities are decoded once, after the tags are removed.
-    """
-    parts: list[str] = []
-    position, hidden_in = 0, ""
-    for token in _TOKEN.finditer(text):
-        name = _token_name(token)
-        if hidden_in:
-            if _closes(token, name, hidden_in):
-                position, hidden_in = token.end(), ""
-            continue
-        if name not in _MARKUP and token[0] != "<!--":
-            continue
-        parts.append(text[position : token.start()])
-        position = token.end()
-        if name in _BLOCK:
-            parts.append(" ")
-        elif token[0] == "<!--" or (name in _HIDDEN and not token["close"]):
-            hidden_in = name or "<!--"
-    if not hidden_in:
-        parts.append(text[position:])
-    return html.unescape("".join(parts))
-
-
-def element_text(element: Any) -> str:
-    """Return the text of an XML element and its descendants; block elements separate words."""
-    parts: list[str] = [element.text or ""]
-    for child in element:
-        name = local_name(child.tag).lower()
-        if name not in _HIDDEN:
-            inner = element_text(child)
-            parts.append(f" {inner} " if name in _BLOCK else inner)
-        parts.append(child.tail or "")
-    return "".join(parts)
-
-
 def child_text(element: Element, path: str) -> str:
     """Return the text of the first element at ``path``, stripped; "" if there is none."""
     child = element.find(path)
     return "" if child is None else element_text(child).strip()
-
-
-def _token_name(token: re.Match[str]) -> str:
-    return (token["name"] or "").lower().rpartition(":")[2]
-
-
-def _closes(token: re.Match[str], name: str, hidden_in: str) -> bool:
-    if hidden_in == "<!--":
-        return token[0] == "-->"
-    return bool(token["close"]) and name == hidden_in

@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+_MARKS = frozenset(".,")
+"""Marks between the digits of a number."""
+
 
 class Edit(NamedTuple):
     """Replaces ``text[start:end]`` by ``new``."""
@@ -46,10 +49,19 @@ class TracedText:
             self.edit(edits)
 
 
+def joins_numbers(before: str, after: str) -> bool:
+    """Return whether ``before + after`` holds a number that neither of them holds: ``5`` + ``.3``."""
+    if not after[:1].isdecimal():
+        return after[:1] in _MARKS and after[1:2].isdecimal() and before[-1:].isdecimal()
+    if before[-1:] in _MARKS and before[-2:-1].isdecimal():
+        return after[1:2] != "\u0305"  # the overline of 0.3̅
+    return before[-1:].isdecimal()
+
+
 def _apply(text: str, edits: Iterable[Edit], offsets: list[int] | None) -> tuple[str, list[int]]:
     parts: list[str] = []
     traced: list[int] = []
-    position, after_digit = 0, False
+    position, before = 0, ""
     for start, end, new in (*edits, Edit(len(text), len(text), "")):
         pieces = []
         if start > position:
@@ -57,13 +69,14 @@ def _apply(text: str, edits: Iterable[Edit], offsets: list[int] | None) -> tuple
         if new:
             pieces.append((new if new.isascii() else unicodedata.normalize("NFC", new), start, start))
         for piece, first, last in pieces:
-            if after_digit and piece[0].isdecimal():  # digits must not be joined, as in `3\frac{1}{2}`
+            if joins_numbers(before, piece):  # as in `3\frac{1}{2}`
                 parts.append(" ")
                 traced.append(offsets[first] if offsets else 0)
             parts.append(piece)
             if offsets:
                 traced += offsets[first:last] if last > first else [offsets[first]] * len(piece)
-            after_digit = piece[-1].isdecimal()
+            is_decimal_mark = piece in _MARKS and last == first  # the comma of `1{,}000`
+            before = "" if is_decimal_mark else (before + piece)[-2:]
         position = end
     if offsets:
         traced.append(offsets[-1])

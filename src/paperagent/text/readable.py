@@ -17,7 +17,8 @@ from functools import lru_cache
 
 from paperagent.errors import UNSAFE_CATEGORIES
 from paperagent.text.edits import Edit, TracedText
-from paperagent.text.latex import LatexReader, lowered, raised
+from paperagent.text.latex import LatexReader
+from paperagent.text.scripts import lowered, raised
 
 # Text without a match is returned unchanged.
 _MARKUP = re.compile(
@@ -42,7 +43,7 @@ _FORMULA = re.compile(
 )
 _IN_FORMULA = re.compile(r"[\\{}^_]")
 _WORD = re.compile(r"\s[a-z]{2,}\s")
-_DOLLARS = re.compile(r"(?<!\\)\$[^$]{1,2000}(?<!\\)\$")
+_DOLLARS = re.compile(r"((?<!\\)\$[^$]{1,2000}(?<!\\)\$)")
 _SOURCE = re.compile(r"[\\{}~$`]|--|''")
 _TIE = re.compile(r"(?<=[A-Za-z.,)])~(?=[A-Za-z\d( ])")
 _QUOTED = re.compile(r"``([^`]{1,200}?)(?:''|[\"”])")
@@ -88,11 +89,10 @@ def bibliography_text(text: str) -> str:
     """Return a field of a bibliography on one line: all of it is LaTeX, but its formulas are kept."""
     if not _SOURCE.search(text):
         return " ".join(text.split())
-    parts, position = [], 0
-    for formula in _DOLLARS.finditer(text):
-        parts += [_bibliography_prose(text[position : formula.start()]), formula[0]]
-        position = formula.end()
-    parts.append(_bibliography_prose(text[position:]))
+    if any(mark in text for mark in "\\{}~$"):
+        text = LatexReader(text, is_source=True).read()
+    parts = _DOLLARS.split(text)
+    parts[::2] = [_quotes_and_dashes(prose) for prose in parts[::2]]
     return " ".join("".join(parts).split())
 
 
@@ -190,9 +190,7 @@ def _convert_quotes_and_dashes(converted: TracedText) -> None:
             converted.sub(pattern, lambda m, d=dash: f" {d} " if m[0].startswith(" ") else d)  # type: ignore[misc]
 
 
-def _bibliography_prose(text: str) -> str:
-    if "\\" in text or "{" in text or "}" in text or "~" in text:
-        text = LatexReader(text, is_source=True).read()
+def _quotes_and_dashes(text: str) -> str:
     converted = TracedText(text)
     _convert_quotes_and_dashes(converted)
     return converted.text.replace("``", "“").replace("''", "”")

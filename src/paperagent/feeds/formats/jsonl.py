@@ -1,4 +1,7 @@
-"""Our own JSON lines, which ``export`` writes: one `Paper` per line. Every field round-trips exactly."""
+"""Our own JSON lines, which ``export`` writes: one `Paper` per line. Every field round-trips exactly.
+
+The text of other programs' records of this form is cleaned like that of any feed.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,9 @@ def dump(paper: Paper) -> str:
 def convert(record: JsonObject) -> Paper:
     """Convert one line. Without ``paper_id``, the id is the arXiv id, the DOI or the hash of the text."""
     flags: set[str] = set()
-    title = clean_title(record.get("title"), flags)
-    abstract = clean_abstract(record.get("abstract"), flags)
+    is_export = record.keys() >= _REQUIRED
+    title = clean_title(record.get("title"), flags, exact=is_export)
+    abstract = clean_abstract(record.get("abstract"), flags, exact=is_export)
     arxiv = ids.parse_arxiv_id(record.get("arxiv_id"))
     doi = _doi(record.get("doi"))
     fields: dict[str, Any] = {
@@ -47,7 +51,7 @@ def convert(record: JsonObject) -> Paper:
         for name in ("published", "updated", "listed", "first_seen")
     }
     for name in ("authors", "categories"):
-        fields[name] = clean_names(record.get(name), flags)
+        fields[name] = clean_names(record.get(name), flags, exact=is_export)
     version = clean_count(record.get("version"))
     return Paper(
         paper_id=_paper_id(record, arxiv, doi) or ids.content_id(title, abstract),
@@ -57,10 +61,12 @@ def convert(record: JsonObject) -> Paper:
         arxiv_id=arxiv.id if arxiv else None,
         doi=doi,
         version=version if version is not None else arxiv.version if arxiv else None,
-        sources=clean_names(record["sources"], flags) if "sources" in record else (PAPERAGENT,),
+        sources=clean_names(record["sources"], flags, exact=is_export)
+        if "sources" in record
+        else (PAPERAGENT,),
         upvotes=clean_count(record.get("upvotes")),
         withdrawn=record.get("withdrawn") is True,
-        flags=unique((*clean_names(record.get("flags"), set()), *sorted(flags))),
+        flags=unique((*clean_names(record.get("flags"), set(), exact=is_export), *sorted(flags))),
         ids=tuple(name for name in unique(clean_names(record.get("ids"), set())) if _is_further_id(name)),
         **fields,
     )

@@ -28,6 +28,8 @@ from paperagent.feeds.record import (
     says_withdrawn,
     sorted_flags,
 )
+from paperagent.feeds.strict_xml import child_text
+from paperagent.text.markup import element_text
 from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped, Withdrawal
 
@@ -77,7 +79,7 @@ def parse_page(text: str, label: str) -> OaiPage:
 
     def on_record(element: Element, line: int) -> None:
         number = len(page.entries) + 1
-        page.datestamps.append(_text(element, f"{_OAI}header/{_OAI}datestamp"))
+        page.datestamps.append(child_text(element, f"{_OAI}header/{_OAI}datestamp"))
         try:
             page.entries.append(_convert(element))
         except InvalidRecordError as error:
@@ -113,7 +115,7 @@ def parse_page(text: str, label: str) -> OaiPage:
 def _convert(record: Element) -> FeedEntry:
     header = record.find(_OAI + "header")
     if header is not None and header.get("status") == "deleted":
-        return Withdrawal(require_arxiv_id(_text(header, _OAI + "identifier")).id, OAI_PMH)
+        return Withdrawal(require_arxiv_id(child_text(header, _OAI + "identifier")).id, OAI_PMH)
     metadata = record.find(_OAI + "metadata")
     if metadata is None or not len(metadata):
         raise InvalidRecordError("no metadata")
@@ -126,12 +128,12 @@ def _convert_arxiv(inner: Element) -> Paper:
     """Convert ``arXiv`` metadata: names in parts, the days of the first and of the last version."""
     space, flags = _namespace(inner), set[str]()
     authors = [
-        " ".join(filter(None, (_text(a, space + part) for part in ("forenames", "keyname", "suffix"))))
+        " ".join(filter(None, (child_text(a, space + part) for part in ("forenames", "keyname", "suffix"))))
         for a in inner.iterfind(f"{space}authors/{space}author")
     ]
-    updated = dates.parse_day(_text(inner, space + "updated"), flags)
+    updated = dates.parse_day(child_text(inner, space + "updated"), flags)
     return _arxiv_paper(
-        inner, flags, authors=authors, created=_text(inner, space + "created"), updated=updated
+        inner, flags, authors=authors, created=child_text(inner, space + "created"), updated=updated
     )
 
 
@@ -139,12 +141,12 @@ def _convert_arxiv_raw(inner: Element) -> Paper:
     """Convert ``arXivRaw`` metadata: one line of authors, and every version with its RFC 822 date."""
     space, flags = _namespace(inner), set[str]()
     versions = inner.findall(space + "version")
-    version_dates = [_text(v, space + "date") for v in versions] or [""]
+    version_dates = [child_text(v, space + "date") for v in versions] or [""]
     numbers = [v.get("version", "")[1:] for v in versions if v.get("version", "")[1:].isdecimal()]
     return _arxiv_paper(
         inner,
         flags,
-        authors=split_authors(_text(inner, space + "authors")),
+        authors=split_authors(child_text(inner, space + "authors")),
         created=version_dates[0],
         updated=dates.parse_day(version_dates[-1], flags),
         version=int(numbers[-1][:5]) if numbers else None,
@@ -161,23 +163,23 @@ def _arxiv_paper(
     version: int | None = None,
 ) -> Paper:
     space = _namespace(inner)
-    arxiv = require_arxiv_id(_text(inner, space + "id"))
-    abstract = clean_abstract(_text(inner, space + "abstract"), flags)
+    arxiv = require_arxiv_id(child_text(inner, space + "id"))
+    abstract = clean_abstract(child_text(inner, space + "abstract"), flags)
     published = dates.parse_day(created, flags)
     return Paper(
         paper_id=arxiv.id,
-        title=clean_title(_text(inner, space + "title"), flags),
+        title=clean_title(child_text(inner, space + "title"), flags),
         abstract=abstract,
         authors=clean_names(authors, flags),
         published=published,
         updated=updated or published,
-        categories=clean_names(_text(inner, space + "categories").split(), flags),
+        categories=clean_names(child_text(inner, space + "categories").split(), flags),
         url=ids.arxiv_url(arxiv.id),
         arxiv_id=arxiv.id,
-        doi=arxiv_and_doi(None, _text(inner, space + "doi"))[1],
+        doi=arxiv_and_doi(None, child_text(inner, space + "doi"))[1],
         version=version or arxiv.version,
         sources=(OAI_PMH,),
-        withdrawn=says_withdrawn(abstract, _text(inner, space + "comments")),
+        withdrawn=says_withdrawn(abstract, child_text(inner, space + "comments")),
         flags=sorted_flags(flags),
     )
 
@@ -185,7 +187,7 @@ def _arxiv_paper(
 def _convert_dublin_core(inner: Element) -> Paper:
     """Convert Dublin Core: the longest description is the abstract, the identifiers hold the ids."""
     flags = set[str]()
-    values = {name: [_element_text(e) for e in inner.iterfind(_DC + name)] for name in _DC_FIELDS}
+    values = {name: [element_text(e).strip() for e in inner.iterfind(_DC + name)] for name in _DC_FIELDS}
     arxiv = next(filter(None, map(ids.parse_arxiv_id, values["identifier"])), None)
     doi = next((doi for i in values["identifier"] if (doi := arxiv_and_doi(None, i)[1])), None)
     title = clean_title(next(iter(values["title"]), None), flags)
@@ -213,13 +215,3 @@ def _convert_dublin_core(inner: Element) -> Paper:
 def _namespace(element: Element) -> str:
     """Return the namespace of an element in the form of a tag prefix."""
     return str(element.tag).rpartition("}")[0] + "}" if "}" in str(element.tag) else ""
-
-
-def _text(element: Element, path: str) -> str:
-    child = element.find(path)
-    return "" if child is None else _element_text(child)
-
-
-def _element_text(element: Element) -> str:
-    text = strict_xml.element_text(element).strip()
-    return strict_xml.strip_markup(text) if strict_xml.has_markup(text) else text

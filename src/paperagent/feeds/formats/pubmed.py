@@ -27,6 +27,7 @@ from paperagent.feeds.record import (
     sorted_flags,
 )
 from paperagent.feeds.strict_xml import child_text
+from paperagent.text.markup import element_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
 _ARTICLES = ("PubmedArticle", "PubmedBookArticle")
@@ -112,7 +113,7 @@ def _labeled_parts(abstract: Element) -> str:
     """Return the parts in order, each after its label: "METHODS: …"."""
     parts = []
     for part in abstract.iterfind("AbstractText"):
-        text = strict_xml.element_text(part).strip()
+        text = element_text(part).strip()
         label = (part.get("Label") or "").strip().removesuffix(":")
         if text:
             parts.append(f"{label}: {text}" if label and label.upper() != "UNLABELLED" else text)

@@ -36,6 +36,7 @@ from paperagent.feeds.record import (
     unique,
 )
 from paperagent.feeds.source import UnknownFormatError
+from paperagent.text.markup import element_text, plain_text
 from paperagent.text.sanitize import clean_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
@@ -153,7 +154,7 @@ class _Fields:
 
     def texts(self, *names: str) -> list[str]:
         """Return the texts of these fields that are not empty."""
-        texts = (strict_xml.element_text(e).strip() for e in self.elements(*names))
+        texts = (element_text(e).strip() for e in self.elements(*names))
         return [text[:_MAX_TEXT_LENGTH] for text in texts if text]
 
     def first(self, *names: str) -> str:
@@ -180,10 +181,10 @@ def _convert(fields: _Fields, *, is_rss: bool) -> Paper:
     flags: set[str] = set()
     links = fields.links()
     arxiv, doi, service_id = _paper_ids(fields, links)
-    title = clean_title(_TITLE_SUFFIX.sub("", _plain(fields.first("title", "dc:title"))), flags)
+    title = clean_title(_TITLE_SUFFIX.sub("", plain_text(fields.first("title", "dc:title"))), flags)
     texts = fields.texts("summary", "description", "dc:description", "content:encoded", "content")
     announcement = _ANNOUNCEMENT.match(texts[0]) if texts else None
-    abstract = clean_abstract(_plain(_abstract(texts)), flags)
+    abstract = clean_abstract(_abstract(texts), flags)
     announced = (fields.first("arxiv:announce_type") or (announcement[2] if announcement else "")).lower()
     day = _day(fields.first("prism:publicationdate", "dc:date", "published", "issued", "pubdate"), flags)
     is_new = not announced or announced in _NEW_ANNOUNCEMENTS
@@ -272,10 +273,6 @@ def _without_preamble(text: str) -> str:
     return text
 
 
-def _plain(text: str) -> str:
-    return strict_xml.strip_markup(text) if strict_xml.has_markup(text) else text
-
-
 # --- other fields ---
 
 
@@ -285,7 +282,7 @@ def _authors(fields: _Fields, texts: Iterable[str]) -> list[str]:
     creators = names or fields.texts("dc:creator") or fields.texts("author")
     if byline is not None and len(creators) <= 1:
         creators = [byline[1]]
-    creators = [_plain(creator) for creator in creators]
+    creators = [plain_text(creator) for creator in creators]
     return _split_names(creators[0]) if len(creators) == 1 else [_first_last(name) for name in creators]
 
 

@@ -1,4 +1,4 @@
-"""Normalize text to one spelling: Unicode forms, dashes, quotation marks, LaTeX.
+"""Normalize text to one spelling: Unicode forms, dashes, quotation marks, and markup by `readable`.
 
 Marks that affect the meaning of a sentence are kept: minus, ``<``, ``%``, ``±``, exponents. Letters of
 other scripts that look like Latin letters are not converted; `mixed_script` finds them.
@@ -10,8 +10,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from paperagent.text.readable import readable
+
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
+_CHARGE = re.compile(r"\d?[+-]")
 _FOLDED = str.maketrans(
     {
         **dict.fromkeys("‐‑‒–−﹣－⁃", "-"),
@@ -26,53 +29,26 @@ _FOLDED = str.maketrans(
         "≳": "≥",
         "⩽": "≤",
         "⩾": "≥",
+        "≦": "≤",
+        "≧": "≥",
+        "≪": "<",
+        "≫": ">",
+        "∘": "°",
+        "⋅": "·",
         "⁄": "/",
     }
 )
-_COMMANDS = {
-    **dict.fromkeys(("le", "leq", "leqslant"), "≤"),
-    **dict.fromkeys(("ge", "geq", "geqslant"), "≥"),
-    **dict.fromkeys(("sim", "approx", "simeq"), "~"),
-    **dict.fromkeys(("lt", "ll"), "<"),
-    **dict.fromkeys(("gt", "gg"), ">"),
-    "pm": "±",
-    "times": "×",
-    "cdot": "·",
-    **dict.fromkeys(("to", "rightarrow"), "→"),
-    **dict.fromkeys(("ldots", "dots"), "..."),
-    "percent": "%",
-    **dict.fromkeys(("%", "&", "_", "$", "#"), ""),
-    **dict.fromkeys(
-        (
-            "textbf",
-            "textit",
-            "emph",
-            "texttt",
-            "textsc",
-            "text",
-            "mathrm",
-            "mathbf",
-            "mathcal",
-            "mathbb",
-            "underline",
-        ),
-        "",
-    ),
-    **dict.fromkeys(("left", "right", "quad", "qquad", "xspace", "rm", "bf", "it", "em", "tt"), ""),
-}
-_GREEK = dict(
-    pair.split(":")
-    for pair in """alpha:α beta:β gamma:γ delta:δ epsilon:ε varepsilon:ε zeta:ζ eta:η theta:θ vartheta:θ
-    iota:ι kappa:κ lambda:λ mu:μ nu:ν xi:ξ pi:π rho:ρ sigma:σ tau:τ upsilon:υ phi:φ varphi:φ chi:χ psi:ψ
-    omega:ω Gamma:Γ Delta:Δ Theta:Θ Lambda:Λ Xi:Ξ Pi:Π Sigma:Σ Phi:Φ Psi:Ψ Omega:Ω""".split()
+_MARKUP = re.compile(r"[\\${<&]|``|--")
+_LONE_MARK = re.compile(r"\$(?!\s?\d)|[{}\\]")
+_TIE = re.compile(r"(?<=[\w.])~(?=\w)")
+_SUBSCRIPTED = re.compile(r"(?<=[^\W\d_])_(?=\d)|(?<![^\W_])(?<=[^\W\d_])_(?=[^\W_](?![^\W_]))")
+"""The mark of an index: ``L_1`` and ``x_i``, but not ``max_len``."""
+_BRACKETED = re.compile(r"(?<=\^)\(([-+]?\w[\w.]*)\)")
+# Characters such as ½, ₂ and ①, which become digits and would lengthen the number before them.
+_SMALL_DIGITS = re.compile(
+    r"(?<=\d)(?=[\xbc-\xbe\u2080-\u2089\u2150-\u215f\u2189\u2460-\u24ff\u2776-\u2793\u3200-\u33ff])"
 )
-_COMMANDS |= {**_GREEK, "circ": "°", "degree": "°"}
-_MATH = re.compile(r"\$[^$]*\$")
-_SUBSCRIPT = re.compile(r"_\{?(\w+)\}?")
-_LATEX = re.compile(r"\\([a-zA-Z]+)\*?|\\([%&_$#{}])|\\[,;:! ]|[${}]|(?<=[\w.])~(?=\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
-_PROSE = re.compile(r"\$\d[^$]*? [a-z]{2,} [a-z]{2,}[^$]*\$")
-"""A dollar, a digit, and words before the next dollar: money, not a formula."""
 _SPACE = re.compile(r"\s+")
 _INDEX = re.compile(r"(?<=[A-Za-z])\((\d{1,2}|\d?[+-])\)")
 """``CO(2)``, ``Ca(2+)``: an index that some databases write in parentheses."""
@@ -82,14 +58,19 @@ _MARKS = (("<=", "≤"), (">=", "≥"), ("+/-", "±"), ("+-", "±"), ("...", " �
 @lru_cache(maxsize=512)
 def normalize(text: str) -> str:
     """Return ``text`` in one spelling: NFKC, no invisible characters, LaTeX symbols as characters."""
+    if _MARKUP.search(text):
+        text = readable(text.replace("{,}", ","))
     text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
     if not text.isascii():
-        text = _SUPERSCRIPT_RUN.sub(lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
+        text = _SMALL_DIGITS.sub(" ", _SUPERSCRIPT_RUN.sub(_exponent, text))
         text = "".join(c for c in text.translate(_FOLDED) if not invisible(c))
         text = unicodedata.normalize("NFKC", text).translate(_FOLDED)
         text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
-    if "\\" in text or "$" in text or "{" in text or "~" in text:
-        text = _latex(text)
+    text = _LONE_MARK.sub(_nothing, text)
+    if "~" in text:
+        text = _TIE.sub(" ", text)
+    if "_" in text or "^" in text:
+        text = _BRACKETED.sub(r"\1", _SUBSCRIPTED.sub("", text))
     text = _INDEX.sub(r"\1", text)
     for mark, one in _MARKS:
         if mark in text:
@@ -121,21 +102,17 @@ def _mixed(word: str) -> bool:
     return bool(scripts & {"CYRILLIC", "ARMENIAN", "CHEROKEE"}) or any(c in "οΟΑΒΕΖΗΙΚΜΝΡΤΥΧνυ" for c in word)
 
 
-def _latex(text: str) -> str:
-    text = re.sub(r"(?<=\d)\{,\}(?=\d{3})", "", text)
-    text = re.sub(r"\\(?:textgreater|textless)\b", lambda m: ">" if "gr" in m[0] else "<", text)
-    text = re.sub(r"\\footnote\{[^}]*\}|\\cite\w*\{[^}]*\}|\\url\{[^}]*\}", " ", text)
-    # `$5 million` is money, `$5 \times 3$` is mathematics: a lone dollar before a digit stays.
-    text = re.sub(r"\\\$(?=\d)", "\ue000", text)
-    if text.count("$") % 2 or _PROSE.search(text):
-        text = re.sub(r"\$(?=\d)", "\ue000", text)
-    text = _MATH.sub(lambda m: _SUBSCRIPT.sub(r"\1", m[0]), text)
-    return _LATEX.sub(_symbol, text).replace("^°", "°").replace("\ue000", "$")
+def _exponent(match: re.Match[str]) -> str:
+    """Return an exponent after ``^``, and the charge of an ion as it is: ``10^-3``, ``Ca2+``."""
+    exponent = match[0].translate(_SUPERSCRIPTS)
+    is_charge = _CHARGE.fullmatch(exponent) and match.string[match.start() - 1 : match.start()].isalpha()
+    return exponent if is_charge else f"^{exponent}"
 
 
-def _symbol(match: re.Match[str]) -> str:
-    if match[1]:
-        return _COMMANDS.get(match[1], match[1]) + ("" if match[1].startswith(("text", "math")) else " ")
-    if match[2]:
-        return str(match[2]) if match[2] in "%&_#" else ""
-    return " " if match[0].startswith(("\\", "~")) else ""
+def _nothing(mark: re.Match[str]) -> str:
+    """Return what replaces a mark: a space between digits, which must not become one number."""
+    before, after = (
+        mark.string[max(0, mark.start() - 1) : mark.start()],
+        mark.string[mark.end() : mark.end() + 1],
+    )
+    return " " if before.isdecimal() and after.isdecimal() else ""

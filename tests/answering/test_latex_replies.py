@@ -59,12 +59,12 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lanterns: Path) -> It
         ("The rate f_min of the hum is 3×10⁶ Hz with τ ≥ 4.", "1.3"),
     ],
 )
-@pytest.mark.parametrize("is_escaped", [True, False])
+@pytest.mark.parametrize("quoting", ["escaped", "raw"])
 def test_a_claim_is_kept_in_every_writing(
-    model: ScriptedAgent, text: str, pointer: str, is_escaped: bool
+    model: ScriptedAgent, text: str, pointer: str, quoting: str
 ) -> None:
     """Also if the model forgets to escape the backslashes, so that a few of them form other escapes."""
-    written = json.dumps(text, ensure_ascii=False) if is_escaped else f'"{text}"'
+    written = json.dumps(text, ensure_ascii=False) if quoting == "escaped" else f'"{text}"'
     reply = f'{{"verdict": "answer", "claims": [{{"text": {written}, "evidence": ["{pointer}"]}}]}}'
     answer = model.ask(reply, question=QUESTION)
     assert [c.support for c in answer.claims] in (["quoted"], ["supported"])

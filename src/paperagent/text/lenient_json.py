@@ -331,64 +331,6 @@ _COMMANDS = frozenset(
     """ne near neg neq newline nolimits nonumber not nu num nicefrac tan tanh tau tbinom tfrac tilde times
     to top""".split()
 ) | {name for name in (*BINARY, *SYMBOLS) if name[0] in "nt" and len(name) > 3}
-_MAX_COMMAND_LENGTH and not self._is_closed:
-            yield
-        following = self.text[self._position + 1 : self._position + _MAX_COMMAND_LENGTH]
-        char = following[:1]
-        code = _CODE.match(following)
-        if code:
-            self._position += 6
-            return chr(int(code[1], 16))
-        if char in _ESCAPES and not _is_command(following):
-            self._position += 2
-            return _ESCAPES[char]
-        self._position += 1
-        return "\\"
-
-    # --- white space and comments ---
-
-    def _peek(self) -> _Step:
-        """Return the next character outside of white space and comments; "" at the end."""
-        self._position = yield from self._skip(self._position)
-        return self.text[self._position : self._position + 1]
-
-    def _skip(self, position: int) -> _Step:
-        """Return the next position, from ``position`` on, outside of white space and comments."""
-        while True:
-            blank = _BLANK.match(self.text, position)
-            position = blank.end() if blank else position
-            if position < len(self.text):
-                end = (yield from self._comment(position)) if self.text[position] == "/" else position
-                if end == position:
-                    return position
-                position = end
-            elif self._is_closed:
-                return position
-            else:
-                yield
-
-    def _comment(self, position: int) -> _Step:
-        """Return the end of the comment at ``position``, or ``position`` itself if there is none."""
-        while True:
-            mark = {"//": "\n", "/*": "*/"}.get(self.text[position : position + 2])
-            end = self.text.find(mark, position + 2, position + _MAX_COMMENT_LENGTH) if mark else -1
-            if mark and end >= 0:
-                return end + len(mark)
-            longer = len(self.text) - position
-            if self._is_closed or longer > _MAX_COMMENT_LENGTH or (longer > 1 and mark is None):
-                return position
-            yield
-
-
-_CODE = re.compile(r"u([0-9a-fA-F]{4})")
-_ESCAPES = dict(zip("\"'\\/bfnrt", "\"'\\/\b\f\n\r\t", strict=True))
-_LETTERS = re.compile(r"[A-Za-z]+")
-_COMMANDS = frozenset(
-    """nabla ne near nearrow neg neq newline nexists ngeq ngtr nleq nless nmid nolimits nonumber not notin
-    nparallel nprec nrightarrow nsim nsubseteq nsucc nu nvdash nwarrow
-    tan tanh tau tbinom tfrac therefore tilde times to top triangle triangledown triangleleft triangleq
-    triangleright twoheadrightarrow""".split()
-)
 _MAX_COMMAND_LENGTH = 24
 
 

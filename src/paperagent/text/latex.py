@@ -55,6 +55,7 @@ _ACCENTED_LETTER_IN_SOURCE = re.compile(r"\s*(?:\{\s*)?(?:\\[ij](?![A-Za-z])|[^\
 _SPACE_AND_LETTER = re.compile(r"\s+(?:\\[ij](?![A-Za-z])|[^\W\d_])")
 # TeX raises only the first character of `10^-12`, but authors mean all of them.
 _SIGNED_NUMBER = re.compile(r"[-+−]?\d+")
+_DIGITS = re.compile(r"\d+")
 _MAX_DEPTH = 12
 
 
@@ -299,7 +300,9 @@ class LatexReader:
 
     def _root(self) -> str:
         degree = self._skip_option()
-        root = "√" + bracketed(self._converted_argument())
+        number = _DIGITS.match(self.text, self.position)
+        self.position = number.end() if number else self.position
+        root = "√" + (number[0] if number else bracketed(self._converted_argument()))
         return f"{raised_or_lowered(self._convert(degree), '^').removeprefix('^')}{root}" if degree else root
 
     def _unbraced_argument(self, name: str) -> str:
@@ -403,6 +406,8 @@ def _matching_braces(text: str) -> dict[int, int]:
 @lru_cache(maxsize=1024)
 def _accented(text: str, mark: str) -> str:
     text = text.replace("ı", "i").replace("ȷ", "j")
+    if text[:1].isdecimal():  # an accent would divide a number
+        return text
     return unicodedata.normalize("NFC", text[:1] + mark + text[1:]) if text else ""
 
 

@@ -138,9 +138,10 @@ def _markup_tags(text: str) -> list[_Tag]:
 
 
 def _is_single(tag: re.Match[str]) -> bool:
-    """Return whether a tag is markup without its counterpart."""
+    """Return whether a tag is markup without its counterpart: a closing tag, or one that says more."""
     name = tag["name"]
-    return bool(name in _UNPAIRED or name.lower() in _VOID or ":" in name or tag["attributes"] or tag["void"])
+    is_void = bool(tag["void"]) or name.lower() in _VOID
+    return bool(tag["close"] or is_void or tag["attributes"] or name in _UNPAIRED or ":" in name)
 
 
 def _parse(text: str, tags: Iterable[_Tag]) -> Element:

@@ -22,6 +22,7 @@ _SIGNED = re.compile(r"[-+−±∓]?[\w.]+")
 _CHARGE = re.compile(r"\d?[-+−]")
 _BASES = frozenset(")]}|′'%°.,;:")
 """Marks after which a raised number is an exponent or a note."""
+_NUMBERS = re.compile(r"\d\s+\d")
 _SIGNS = {"∘": "°", "⊤": "T", "TM": "™", "SM": "℠"}
 
 
@@ -42,7 +43,8 @@ def raised_or_lowered(text: str, sign: str) -> str:
     characters = _SUPERSCRIPTS if sign == "^" else _SUBSCRIPTS
     text, compact = " ".join(text.split()), "".join(text.split())
     is_word = len(text) > 1 and text.isalpha()
-    if text and not is_word and all(c in characters for c in compact):
+    is_one_number = not _NUMBERS.search(text)
+    if text and not is_word and is_one_number and all(c in characters for c in compact):
         return "".join(characters[c] for c in compact)
     if sign == "^" and is_word:
         return text if _ORDINAL.fullmatch(text) else f"^{text}"

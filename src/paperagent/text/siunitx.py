@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from paperagent.text.edits import joins_numbers
 from paperagent.text.latex_symbols import PREFIXES, UNITS
 
 QUANTITIES = {
@@ -81,7 +82,10 @@ def unit(text: str) -> str:  # noqa: C901 - one line per kind of macro
             prefix = power = joint = ""
             if argument:
                 parts.append(f" {argument}")
-    return "".join(parts) + prefix
+    text = ""
+    for piece in (*parts, prefix):
+        text += f" {piece}" if joins_numbers(text, piece) else piece
+    return text
 
 
 def _number(text: str, convert: Callable[[str], str]) -> str:

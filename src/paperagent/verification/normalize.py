@@ -43,11 +43,10 @@ _LONE_MARK = re.compile(r"\$(?!\s?\d)|[{}\\]")
 _TIE = re.compile(r"(?<=[\w.])~(?=\w)")
 _SUBSCRIPTED = re.compile(r"(?<=[^\W\d_])_(?=\d)|(?<![^\W_])(?<=[^\W\d_])_(?=[^\W_](?![^\W_]))")
 """The mark of an index: ``L_1`` and ``x_i``, but not ``max_len``."""
-_BRACKETED = re.compile(r"(?<=\^)\(([-+]?\w[\w.]*)\)")
+_BRACKETED = re.compile(r"(?<=\^)\(([-+]?\w[\w.]*)\)(?!\d)")
 # Characters such as ½, ₂ and ①, which become digits and would lengthen the number before them.
-_SMALL_DIGITS = re.compile(
-    r"(?<=\d)(?=[\xbc-\xbe\u2080-\u2089\u2150-\u215f\u2189\u2460-\u24ff\u2776-\u2793\u3200-\u33ff])"
-)
+_SMALL = r"[\xbc-\xbe\u2080-\u2089\u2150-\u215f\u2189\u2460-\u24ff\u2776-\u2793\u3200-\u33ff]"
+_SMALL_DIGITS = re.compile(rf"(?<=\d)(?={_SMALL})|(?<={_SMALL})(?=\d)")
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[,\u202f\u2009]\d{3})+)(?![\d])")
 _SPACE = re.compile(r"\s+")
 _INDEX = re.compile(r"(?<=[A-Za-z])\((\d{1,2}|\d?[+-])\)")
@@ -106,7 +105,8 @@ def _exponent(match: re.Match[str]) -> str:
     """Return an exponent after ``^``, and the charge of an ion as it is: ``10^-3``, ``Ca2+``."""
     exponent = match[0].translate(_SUPERSCRIPTS)
     is_charge = _CHARGE.fullmatch(exponent) and match.string[match.start() - 1 : match.start()].isalpha()
-    return exponent if is_charge else f"^{exponent}"
+    space = " " if match.string[match.end() : match.end() + 1].isdecimal() else ""
+    return exponent if is_charge else f"^{exponent}{space}"
 
 
 def _nothing(mark: re.Match[str]) -> str:

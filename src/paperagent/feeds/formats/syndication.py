@@ -67,6 +67,7 @@ _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _RELATIONS = ("alternate", "canonical", "via", "related")
 """Relations of links that may name the paper, best first."""
 
+_MAX_NAMES_LENGTH = 50_000
 _MAX_TEXT_LENGTH = 1_000_000
 _MAX_ABSTRACT_MARKUP = 12_000
 """A longer text is rather the paper itself."""
@@ -282,7 +283,7 @@ def _authors(fields: _Fields, texts: Iterable[str]) -> list[str]:
     creators = names or fields.texts("dc:creator") or fields.texts("author")
     if byline is not None and len(creators) <= 1:
         creators = [byline[1]]
-    creators = [plain_text(creator) for creator in creators]
+    creators = [plain_text(creator[:_MAX_NAMES_LENGTH]) for creator in creators]
     return _split_names(creators[0]) if len(creators) == 1 else [_first_last(name) for name in creators]
 
 

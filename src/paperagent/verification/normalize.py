@@ -39,7 +39,7 @@ _FOLDED = str.maketrans(
     }
 )
 _MARKUP = re.compile(r"[\\${<&]|``|--")
-_LONE_MARK = re.compile(r"\$(?!\s?\d)|[{}\\]")
+_LONE_MARKS = re.compile(r"(?:\$(?!\s?\d)|[{}\\])+")
 _TIE = re.compile(r"(?<=[\w.])~(?=\w)")
 _SUBSCRIPTED = re.compile(r"(?<=[^\W\d_])_(?=\d)|(?<![^\W_])(?<=[^\W\d_])_(?=[^\W_](?![^\W_]))")
 """The mark of an index: ``L_1`` and ``x_i``, but not ``max_len``."""
@@ -65,7 +65,7 @@ def normalize(text: str) -> str:
         text = "".join(c for c in text.translate(_FOLDED) if not invisible(c))
         text = unicodedata.normalize("NFKC", text).translate(_FOLDED)
         text = _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), text)
-    text = _LONE_MARK.sub(_nothing, text)
+    text = _LONE_MARKS.sub(_nothing, text)
     if "~" in text:
         text = _TIE.sub(" ", text)
     if "_" in text or "^" in text:

@@ -20,11 +20,11 @@ NUMBERS = st.sampled_from(["5", "55", "0.10", "13", "7.25", "106", "2"])
 WORDS = st.sampled_from(["lamp", "mm", " ", " of ", ", ", "x", "(", ") ", "-", "+", "=", "x⁶ ", "x₂ "])
 SYMBOLS = st.sampled_from(
     r"""\texttimes \textpm \textminus \geq \leq \pm \times \alpha \unknown \foo \bar{x} \, \; \! \\
-    ~ {} { } $ $\pm$ $\foo$ \micro \degree \log \sqrt \cdot \bf \em \item \par \cite{a}
+    ~ {} { } $ $\pm$ $\foo$ \micro \degree \log \cdot \bf \em \item \par \cite{a}
     \footnotemark""".split()
 )
 MACROS = st.sampled_from(
-    r"""\textbf \foo \textsuperscript \textsubscript \SI \num \ang \frac \sqrt \unknown \emph \ce \footnote
+    r"""\textbf \foo \textsuperscript \textsubscript \SI \num \ang \sqrt \unknown \emph \ce \footnote
     \mathrm \text \hat \texttt \si \qty""".split()
 )
 
@@ -34,6 +34,7 @@ def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("{}{{{}}}".format, MACROS, pieces),
         st.builds("{}{{{}}}{{{}}}".format, MACROS, pieces, pieces),
+        st.builds(r"\frac{{{}}}{{{}}}".format, pieces, pieces),
         st.builds("{{{}}}".format, pieces),
         st.builds("${}$".format, pieces),
         st.builds("{}^{{{}}}".format, inner, pieces),
@@ -58,15 +59,17 @@ XML = st.lists(st.recursive(NUMBERS | WORDS, tagged, max_leaves=8), max_size=8).
 
 
 def new_numbers(source: str, text: str) -> set[str]:
-    """Return the numbers in ``text`` that are not in ``source``, alone or as a part of a decimal.
+    r"""Return the numbers in ``text`` that are not in ``source``, alone or as a part of a decimal.
 
-    A single digit may be the argument of a macro without braces.
+    A single digit may be the argument of a macro without braces: ``\frac12``.
     """
     known = {
         *_NUMBER.findall(source),
         *re.findall("[0-9]+", source),
         *(c for c in "62" if _SMALL[c] in source),
     }
+    if "\\frac" in source:
+        known |= {number[1:] for number in known}
     return {n for n in _NUMBER.findall(text) if n not in known and not (len(n) == 1 and n in source)}
 
 

@@ -29,7 +29,8 @@ from paperagent.feeds.record import (
     paper_url,
     sorted_flags,
 )
-from paperagent.feeds.strict_xml import child_text, element_text
+from paperagent.feeds.strict_xml import child_text
+from paperagent.text.markup import element_text
 from paperagent.types import RETRACTED, Paper, Skipped
 
 ROOTS = frozenset({"article", "pmc-articleset", "nlm-articleset", "articles"})

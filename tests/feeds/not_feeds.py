@@ -8,6 +8,54 @@ def _sections(*parts: str) -> str:
 
 
 OTHER_TEXTS = {
+    "course": _sections(
+        "Introduction to the physics of lamps",
+        "In this course you learn how lamps work. There are twelve lectures and six exercises, and a written exam at the end. Bring a ruler and a calculator. No special knowledge is needed, but you should like to take things apart. The first lecture is on Monday at ten in the large hall on the second floor.",
+        "History of light in northern villages",
+        "The seminar looks at letters, bills and maps from three villages. Every participant gives a talk of twenty minutes and hands in an essay. Places are limited to fifteen people. Please register with the secretary before the end of the term, and say which of the three villages you would like to work on.",
+        "Repair of old lanterns for beginners",
+        "We meet in the workshop every Thursday evening. Tools are provided. You work on a lantern of your own or on one of ours, and may keep what you have repaired. The fee covers oil, wicks and tea. Children from twelve years on are welcome if they come with somebody who is able to carry a ladder up the stairs.",
+    ),
+    "blog on ML": _sections(
+        "Why I stopped tuning my learning rates",
+        "Last week I trained the same model forty times. The results were all over the place. Then I fixed the random seed, and the error went away. Here is what I learned: measure your noise first. If two runs of the same experiment differ more than the two methods you compare, your test tells you nothing at all.",
+        "Three tricks for faster data loading",
+        "Most of the time my GPU waits for data. I tried three things: more workers, a faster disk and smaller images. Only the last one had an effect on the training time. The code is below. If your results are different, write me a mail, because I would really like to know what kind of system you have at home.",
+        "A year of running my own benchmark",
+        "In January I started a small benchmark for chat models. It has two hundred questions. Every month I test all new models and publish the scores on this page. What have I learned? Prices fall, answers become longer, and nobody reads the errors. Next year I will control for length, as many of you have proposed.",
+    ),
+    "grant": _sections(
+        "What we want to do and why",
+        "Lanterns hum, and nobody knows why. We propose to measure the hum of four hundred lanterns in two years. The work is divided into three parts. The first prepares the instruments, the second collects the data, and in the third we analyze the results and write two articles. A museum has promised to lend us its lanterns.",
+        "Who will do the work and where",
+        "The team consists of one professor, two students and a glass blower. Experiments take place in the old laboratory at the harbor, which is quiet at night. The students are trained by the professor. A control group of lamps without glass is provided by the factory, which also pays for the oil and for transport.",
+        "How much money we will need for it",
+        "We ask for sixty thousand in all. Two thirds are salaries. Instruments cost ten thousand, travel five. The remainder is for the analysis of the samples in another laboratory. There are no further costs. The budget was checked by the office of the university, and the rates are those that are usual in our country.",
+    ),
+    "podcast": _sections(
+        "Episode twelve: a talk with a lamp maker",
+        "Edda has made lamps for fifty years. We talk about fire, glass and patience. She tells us how she learned the trade from a man who did not speak, why she never sold her first lamp, and what she thinks about electric light. At the end she lights a lamp in the studio, and you can hear it hum if you are quiet.",
+        "Episode thirteen: moths and other guests",
+        "A biologist explains why moths fly to lamps. It has nothing to do with love. We ask what can be done for them, and whether it helps to use red glass. Then a poet reads two poems about moths, one of which is very short. Listeners have sent us their own stories, and we read the three best of them to you.",
+        "Episode fourteen: the island without lamps",
+        "On one island there are no lamps at all. We went there by boat and stayed for a week. People go to bed early and get up with the birds. Is that a better life? Some say yes, the young ones say no. Our reporter lost his way on the second night and found the harbor only because somebody was frying fish.",
+    ),
+    "qa site": _sections(
+        "How can I compare two lamp models?",
+        "I have data of two models and want to know which one is better. The sample is small, about twenty values each. A t-test shows nothing. Is there another method? The answer with most votes: plot the data first. If the distribution is not normal, use a rank test. And measure more lamps, since no test replaces data.",
+        "Error when I load the lamp dataset",
+        "When I run the example of the tutorial I get an error about a missing function. I use the newest version of the framework. What is the problem? Answer: the function was removed in the last release. Use the new one, which has the same parameters but in another order. The documentation has not been updated yet, sorry.",
+        "What is a good baseline for hum prediction?",
+        "I want to predict whether a lamp hums. My network has an accuracy of 80 percent. Is this good? Answer: it depends on how many lamps hum in your data. If it is 80 percent, your model learned nothing. Always compare with the trivial baseline, then with a linear model, and only then with a network that is large.",
+    ),
+    "weekly report": _sections(
+        "Progress on the lamp sensor project",
+        "This week we tested the second sensor. The results are better than those of the first, but the signal is weak when it rains. Bo wrote a function that corrects the error. Next week we compare both sensors with the reference. There is a problem with the order of the cables, which has not been delivered yet by the firm.",
+        "Progress on the data storage system",
+        "The storage is now full every three days. We deleted old samples and asked for a larger disk. The network was slow on Tuesday because of an update. Ada evaluated two new systems and proposes to buy the smaller one, as its performance is the same. A decision is expected at the meeting of the group on Thursday.",
+        "Progress on hiring and open tasks",
+        "Two people have applied. Both were asked to do a small task at home, and one did it well. We present the candidates to the committee in April. Open tasks: repair the door, write the safety test for students, and clean the oil room. Everybody should estimate how many hours they will need until the end of the year.",
+    ),
     "lab notes": _sections(
         "Calibrating the small lamp again", "We measured the small lamp twice today. The first result was 4.1 and "
         "the second one 4.3, which is a worse error than last week. Bo thinks that the sensor was cold. We put it "

@@ -185,6 +185,8 @@ RECORD = {"title": STUDY, "abstract": HUM}
         [{"content": {"title": {"value": STUDY}, "abstract": {"value": HUM}, "doi": {"value": "10.1000/x"}}}],
         {"data": [{"citingPaper": {**RECORD, "paperId": None, "externalIds": {"DOI": "10.1000/x"}}}]},
         {"message": {**RECORD, "title": [STUDY], "DOI": "10.1000/x"}, "status": "ok"},
+        {name: {"0": value} for name, value in {**RECORD, "doi": "10.1000/x"}.items()},
+        {"rows": [{"row_idx": 0, "row": {**RECORD, "doi": "10.1000/x"}}]},
     ],
 )
 @pytest.mark.parametrize("indent", [None, 1])
@@ -223,6 +225,11 @@ def test_the_most_frequent_format_decides_and_others_are_read(parse: Parse) -> N
     papers, skipped = parse(json.dumps(records))
     assert [p.sources[0] for p in papers] == ["openalex", "arxiv-jsonl", "arxiv-jsonl"]
     assert [s.where for s in skipped] == ["item 4", "item 5"]
+
+
+def test_a_record_after_many_unknown_ones_is_read(parse: Parse) -> None:
+    papers, skipped = parse(json.dumps([{"lamp": 1}] * 2_000 + [RECORD]))
+    assert (len(papers), len(skipped)) == (1, 2_000)
 
 
 def test_an_unknown_shape_is_refused_with_its_keys(parse: Parse) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from paperagent.errors import FeedError, visible
@@ -102,7 +103,8 @@ def parse(text: str, label: str, chosen: Format | None) -> tuple[str, list[FeedE
 
 
 def _most_frequent_format(records: list[Any]) -> Format | None:
-    counts = Counter(f.name for f in map(json_format, records[:_MAX_SAMPLED]) if f)
+    formats = islice((each for each in map(json_format, records) if each), _MAX_SAMPLED)
+    counts = Counter(each.name for each in formats)
     return FORMATS[counts.most_common(1)[0][0]] if counts else None
 
 
@@ -120,6 +122,8 @@ def _find_records(values: list[Any], label: str) -> list[Any]:
     """Return the records of the outermost level that has some; ``values`` if there are none."""
     if len(values) == 1:
         _raise_server_error(values[0], label)
+    if len(values) == 1 and (rows := _rows_of_columns(values[0])):
+        return rows
     level: list[tuple[str, Any]] = [("", values)]
     for _ in range(_MAX_LEVELS + 1):
         groups = [(key, value) for key, value in level if _has_records(value)]
@@ -128,6 +132,17 @@ def _find_records(values: list[Any], label: str) -> list[Any]:
             return [record for key, value in groups for record in _records(key, value)]
         level = [pair for _, value in level for pair in _members(value)]
     return values
+
+
+def _rows_of_columns(document: Any) -> list[JsonObject]:
+    """Return the records of a table that is stored by column, as pandas does: ``{"title": {"0": …}, …}``."""
+    if not isinstance(document, dict) or not all(isinstance(c, dict) for c in document.values()):
+        return []
+    if not any(isinstance(document.get(name), dict) for name in ("abstract", "summary")):
+        return []
+    return [
+        {name: column.get(key) for name, column in document.items()} for key in document.get("title") or ()
+    ]
 
 
 def _has_records(value: Any) -> bool:

@@ -66,7 +66,10 @@ _OPENALEX = re.compile(r"https?://openalex\.org/(W[0-9]{1,12})", re.IGNORECASE)
 def looks_like(record: JsonObject) -> bool:
     """Return whether a record has a title and a member for the abstract, which may be empty."""
     fields = JsonFields(record)
-    return any(name in fields for name in _TITLES) and any(name in fields for name in _ABSTRACTS)
+    if not any(name in fields for name in _TITLES) or not any(name in fields for name in _ABSTRACTS):
+        return False
+    title = fields.get(*_TITLES)
+    return not isinstance(title, dict) or read_text(title) is not None
 
 
 def convert(record: JsonObject) -> Paper:

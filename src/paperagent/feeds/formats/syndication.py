@@ -182,7 +182,7 @@ def _convert(fields: _Fields, *, is_rss: bool) -> Paper:
     flags: set[str] = set()
     links = fields.links()
     arxiv, doi, service_id = _paper_ids(fields, links)
-    title = clean_title(_TITLE_SUFFIX.sub("", plain_text(fields.first("title", "dc:title"))), flags)
+    title = clean_title(_TITLE_SUFFIX.sub("", fields.first("title", "dc:title")), flags)
     texts = fields.texts("summary", "description", "dc:description", "content:encoded", "content")
     announcement = _ANNOUNCEMENT.match(texts[0]) if texts else None
     abstract = clean_abstract(_abstract(texts), flags)

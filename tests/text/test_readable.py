@@ -40,6 +40,17 @@ from paths import ROOT
         ("$2^{O(n^2 \\log n)}$", "2^(O(n² log n))"),
         ("costs $ 5 in \\textbf{A} and $ 6", "costs $ 5 in A and $ 6"),
         ("\\ours{} beats \\method by far", "ours beats method by far"),
+        ("lamp\\hue{blue}{3}s, 5{\\foo}5", "lamp hue blue 3 s, 5 foo 5"),
+        ("$H_0^1$, \\textless EOS>, a\\textemdash b", "H₀¹, <EOS>, a—b"),
+        (
+            "\\SI{5}{\\milli\\metre}, \\qty{9}{\\um}, \\SI{37}{\\celsius}, \\num{1e-3}",
+            "5 mm, 9 µm, 37 °C, 1e-3",
+        ),
+        (
+            "\\SIrange{1}{5}{\\kilo\\hertz}, \\ang{45}, \\si{\\metre\\per\\second\\squared}",
+            "1–5 kHz, 45°, m/s²",
+        ),
+        ("2\\log n, \\upalpha, \\textbeta, 3 \\micro m, 37\\degree C", "2 log n, α, β, 3 µm, 37°C"),
         ("cost \\$5", "cost $5"),
         ("a\\footnote{b}", "a (b)"),
         ("\\unicode{x2013}", "–"),

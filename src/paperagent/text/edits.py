@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+_RAISED, _LOWERED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹"), frozenset("₀₁₂₃₄₅₆₇₈₉")
 _MARKS = frozenset(".,")
 """Marks between the digits of a number."""
 
@@ -51,8 +52,8 @@ class TracedText:
 
 def joins_numbers(before: str, after: str) -> bool:
     """Return whether ``before + after`` holds a number that neither of them holds: ``5`` + ``.3``."""
-    if before[-1:].isdigit() and not before[-1:].isdecimal():  # 10⁶ and ⁵
-        return after[:1].isdigit() and not after[:1].isdecimal()
+    if before[-1:] in _RAISED or before[-1:] in _LOWERED:
+        return after[:1] != "" and after[:1] in (_RAISED if before[-1] in _RAISED else _LOWERED)
     if not after[:1].isdecimal():
         return after[:1] in _MARKS and after[1:2].isdecimal() and before[-1:].isdecimal()
     if before[-1:] in _MARKS and before[-2:-1].isdecimal():

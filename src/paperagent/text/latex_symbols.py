@@ -52,7 +52,8 @@ TEXT_LETTERS = _table(
 )
 OPENING = frozenset(
     """textquotedblleft textquoteleft quotesinglbase quotedblbase lq guillemotleft guillemetleft guilsinglleft
-    textexclamdown textquestiondown textlangle textasciitilde""".split()
+    textexclamdown textquestiondown textlangle textasciitilde textemdash textendash textless
+    textbackslash""".split()
 )
 """Marks that are joined to the next word."""
 

@@ -297,6 +297,16 @@ def test_people_are_read_as_programs_write_them(author: str, names: tuple[str, .
     assert paper.authors == names
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("at ~5 lux", "at ~5 lux"), ("(~90 lux)", "(~90 lux)"), ("at~5 lux", "at 5 lux"), ("5~lux", "5 lux")],
+)
+def test_a_tilde_before_a_number_means_about(written: str, shown: str, parse: Parse) -> None:
+    """A tie follows a word: databases write " ~5" unescaped."""
+    (paper,), _ = parse(f"@article{{k, title={{Lanterns}}, abstract={{They shine {written}.}}}}")
+    assert paper.abstract == f"They shine {shown}."
+
+
 def test_the_address_of_a_doi_can_be_opened(parse: Parse) -> None:
     """Angles of old DOIs are written as codes; of several addresses, the first counts."""
     ((paper,), _) = parse(f"@article{{a, {FIELDS}, doi = {{10.1002/(SICI)1:2<3::4>5.0.CO;2-O}}}}")

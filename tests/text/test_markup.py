@@ -112,6 +112,7 @@ def math(content: str) -> str:
         ("<msub><mi>CO</mi><mn>2</mn></msub><mo>,</mo><msub><mi>x</mi><mi>i</mi></msub>", "CO2,x_i"),
         ("<mn>3</mn><mfrac><mn>1</mn><mn>2</mn></mfrac>", "3 1/2"),
         ("<mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mi>c</mi></mfrac>", "(a+b)/c"),
+        ("<mn>2</mn><mroot><mn>5</mn><mn>3</mn></mroot>", "2 ³√5"),
         ("<msqrt><mi>x</mi><mo>+</mo><mn>1</mn></msqrt><mroot><mi>x</mi><mn>3</mn></mroot>", "√(x+1)³√x"),
         ('<mfenced open="[" close="]"><mi>a</mi><mi>b</mi></mfenced>', "[a, b]"),
         ("<semantics><mi>x</mi><annotation>y</annotation></semantics>", "x"),

@@ -96,6 +96,9 @@ def test_text_that_is_no_latex_stays(text: str) -> None:
         ("1\\textbf{0}, 9{}408, 1<b>0</b>, 1$0$", "1 0, 9 408, 1 0, 1 0"),
         ("1{,}000 and 1\\,000", "1,000 and 1 000"),
         ("$0.\\overline{3}$, $\\sqrt[3]{2}$, \\phantom{1}5", "0.3̅, ³√2, 5"),
+        ("$4\\sqrt[3]{2}$", "4 ³√2"),
+        ("\\unit[5]{mm}, \\unitfrac[3]{m}{s}, \\isotope[13]{C}", "5 mm, 3 m/s, 13C"),
+        ("z\\raisebox{-0.5ex}{5} and 3\\raisebox{1ex}{5}", "z5 and 3 5"),
     ],
 )
 def test_numbers_stay_as_they_are(written: str, shown: str) -> None:

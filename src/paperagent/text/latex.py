@@ -118,6 +118,8 @@ class LatexReader:
                 self._open_argument()
                 return " "
             return " " if self._is_before_word() else ""
+        if char == "~" and not self.in_formula and self._last in {"", " ", "\n", "("}:
+            return None if self._next().isdecimal() else " "  # a tie follows a word; " ~5" is "about 5"
         return " " if char == "~" else ""
 
     def _formula(self) -> str | None:
@@ -271,7 +273,9 @@ class LatexReader:
             return self._root()
         if name in {"kern", "mkern", "hskip", "vskip", "mskip", "char"}:
             return self._unbraced_argument(name)
-        self._skip_option()
+        option = self._skip_option()
+        if name in {"unit", "unitfrac", "isotope"} and option and "=" not in option:
+            return self._number_in_option(name, option)
         if name in HIDDEN_ARGUMENT:
             self._argument()
             return self._gap()
@@ -298,12 +302,22 @@ class LatexReader:
             return f"{' ' * is_after_word}C({upper}, {lower})"
         return self._one_argument_macro(name)
 
+    def _number_in_option(self, name: str, option: str) -> str:
+        r"""Return what ``\unit[5]{mm}``, ``\unitfrac[5]{m}{s}`` and ``\isotope[13]{C}`` print."""
+        number, argument = self._convert(option), self._converted_argument()
+        if name == "unitfrac":
+            argument += f"/{self._converted_argument()}"
+        return self._apart(f"{number}{'' if name == 'isotope' else ' '}{argument}")
+
     def _root(self) -> str:
         degree = self._skip_option()
         number = _DIGITS.match(self.text, self.position)
         self.position = number.end() if number else self.position
         root = "√" + (number[0] if number else bracketed(self._converted_argument()))
-        return f"{raised_or_lowered(self._convert(degree), '^').removeprefix('^')}{root}" if degree else root
+        if not degree:
+            return root
+        gap = " " if self._last.isdecimal() else ""  # 2³√5 would be the cube of 2
+        return f"{gap}{raised_or_lowered(self._convert(degree), '^').removeprefix('^')}{root}"
 
     def _unbraced_argument(self, name: str) -> str:
         """Consume a length or the number of a character."""

@@ -135,7 +135,9 @@ HIDDEN_ARGUMENT = frozenset(
     bibliographystyle begin end""".split()
 )
 """Macros that print nothing, nor does their argument."""
-SECOND_ARGUMENT = frozenset("href textcolor colorbox hyperlink hyperref scalebox resizebox".split())
+SECOND_ARGUMENT = frozenset(
+    "href textcolor colorbox hyperlink hyperref scalebox resizebox raisebox rotatebox".split()
+)
 """Macros that print only their second argument."""
 FIRST_ARGUMENT = frozenset("texorpdfstring replaced".split())
 """Macros that print only the first of two arguments."""

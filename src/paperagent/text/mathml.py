@@ -72,8 +72,10 @@ def _joined(element: Any, separator: str) -> str:
             is_word = name in {"mi", "mo"} and len(part) > 1 and part.isalpha()
             if text and separator:
                 text += separator
-            elif joins_numbers(text, part) or (
-                (is_word or was_word) and text[-1:].isalnum() and part[0].isalnum()
+            elif (
+                joins_numbers(text, part)
+                or (name == "mroot" and text[-1:].isdecimal())  # 2³√5 would be the cube of 2
+                or ((is_word or was_word) and text[-1:].isalnum() and part[0].isalnum())
             ):
                 text += " "
             text += part

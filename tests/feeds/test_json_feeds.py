@@ -182,6 +182,10 @@ def test_an_array_of_the_same_records_is_read(parse: Parse) -> None:
         ('{"id": "2503.11731", "title": 7, "abstract": "an abstract"}', "no title"),
         ('{"id": "2503.11731", "title": "t", "abstract": ["a"]}', "no abstract"),
         ('{"id": "2503.11731", "title": "t", "abstract": "No abstract available."}', "no abstract"),
+        (
+            '{"id": "2503.11731", "title": "t", "abstract": "Abstract available from the publisher."}',
+            "no abstract",
+        ),
     ],
 )
 def test_a_bad_line_is_skipped_and_the_next_is_read(line: str, reason: str, parse: Parse) -> None:

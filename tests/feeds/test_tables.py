@@ -154,6 +154,7 @@ def test_the_delimiter_is_recognized_by_the_header(delimiter: str, parse: Parse)
         ("['Ada Vex', 'Bo Ten']", ADA_AND_BO),
         ("[{'authorId': '1', 'name': 'Ada Vex'}, {'authorId': '2', 'name': 'Bo Ten'}]", ADA_AND_BO),
         ("The Lantern Group", ("The Lantern Group",)),
+        ("[No author name available]", ()),
         ("", ()),
     ],
 )

@@ -27,7 +27,9 @@ _MIN_ABSTRACT_LENGTH = 10
 _MAX_ENTRIES = 100_000
 
 _PLACEHOLDER = re.compile(
-    r"\W*(?:no |the )?abstract (?:is )?(?:not )?(?:available|provided|found)\W*", re.IGNORECASE
+    r"\W*(?:publisher: )?(?:no |the )?abstract (?:is )?(?:not )?(?:available|provided|found)"
+    r"(?: from the publisher)?\W*",
+    re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(
     r"(?:this|the) (?:paper|article|manuscript|submission|work|preprint) (?:has been|was|is|is being) "
@@ -73,7 +75,7 @@ def clean_abstract(value: object, flags: set[str], *, exact: bool = False) -> st
         raise InvalidRecordError("abstract empty after cleaning")
     if len(abstract) < _MIN_ABSTRACT_LENGTH:
         raise InvalidRecordError("abstract too short")
-    if len(abstract) < 4 * _MIN_ABSTRACT_LENGTH and _PLACEHOLDER.fullmatch(abstract):
+    if len(abstract) < 6 * _MIN_ABSTRACT_LENGTH and _PLACEHOLDER.fullmatch(abstract):
         raise InvalidRecordError("no abstract")
     return abstract
 

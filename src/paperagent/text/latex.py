@@ -103,7 +103,7 @@ class LatexReader:
                 self._last = new[-1:] or self._last
         return self._edits
 
-    def _mark(self, char: str) -> str | None:
+    def _mark(self, char: str) -> str | None:  # noqa: PLR0911 - one line per mark
         """Return what a brace, a tie, a script or a formula prints; None if it stays."""
         if char == "$":
             return self._formula()
@@ -118,8 +118,9 @@ class LatexReader:
                 self._open_argument()
                 return " "
             return " " if self._is_before_word() else ""
-        if char == "~" and not self.in_formula and self._last in {"", " ", "\n", "("}:
-            return None if self._next().isdecimal() else " "  # a tie follows a word; " ~5" is "about 5"
+        is_about = not self.in_formula and self._last in {"", " ", "\n", "("} and self._next().isdecimal()
+        if char == "~" and is_about:  # a tie follows a word; " ~5" is "about 5"
+            return None
         return " " if char == "~" else ""
 
     def _formula(self) -> str | None:

@@ -336,6 +336,8 @@ def _split_authors(text: str, *, has_semicolons: bool) -> list[str]:
         has_semicolons: whether semicolons separate the names in this column, so that commas are within names.
     """
     text = _NUMBER.sub("", text)
+    if text.strip().lower() in _NOT_NAMES:
+        return []
     if text.startswith("["):
         quoted = _QUOTED_NAME.findall(text) or _QUOTED.findall(text)
         names = [first or second for first, second in quoted] or text.strip("[]").split(",")

@@ -75,7 +75,7 @@ web: setup
 	@if [ ! -e $(HOME_) ]; then mkdir -p .demo && $(DEMO) ingest "$(or $(FEED),sample)"; fi
 	@$(DEMO) serve
 
-# Files in their order: the slow ones have few tests, and xdist would start them last.
+# xdist would start the slow files last, because they have few tests; this keeps the order of files.
 test: setup-dev
 	@$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(T)

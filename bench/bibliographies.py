@@ -175,7 +175,7 @@ def main() -> None:
     print(
         "| invented samples | papers | "
         + " | ".join(FIELDS)
-        + " | lost without a word |\n"
+        + " | lost without a message |\n"
         + "|---" * 8
         + "|"
     )
@@ -226,7 +226,7 @@ def _counts(path: Path, papers: int, parsers: dict[str, Any]) -> Iterator[str]:
 
 
 def _times(count: int, parsers: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the time to read many entries; what takes long reads a tenth of them."""
+    """Yield the time to read many entries; slow parsers read a tenth of them."""
     sentence = "We light {\\textasciitilde}40 lanterns and measure 3{\\%} less at $x_1$ than before. "
     text = "".join(ENTRY.format(n=n, abstract=sentence * 10) for n in range(count))
     yield "paperagent, entries alone", _seconds(lambda: list(bibtex_syntax.split_entries(text, "x")))

@@ -19,8 +19,12 @@ from paperagent import PaperAgent
 from paperagent.cli.commands import root
 from paperagent.cli.program_help import COMMANDS
 from paperagent.config import Settings
+from paperagent.feeds import dates, ids, json_fields
+from paperagent.feeds.formats import FORMATS, huggingface
 from paperagent.feeds.reader import sample_path
 from paperagent.testing import ScriptedServer
+from paperagent.text import mojibake, sanitize
+from paperagent.types import PARTIAL_DATE, RETRACTED
 from paperagent.ui.chat_commands import COMMANDS as CHAT_COMMANDS
 from paths import ROOT, SHARED
 from scripted_model import SHORTER, WRONG, saying
@@ -120,6 +124,27 @@ def test_every_link_leads_somewhere(page: str) -> None:
     folder = (BASE / page).parent
     links = re.findall(r"\]\(([^)#:]+)\)", PAGES[page])
     assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_the_page_of_feeds_names_every_format_and_flag() -> None:
+    page = (BASE / "docs" / "feeds.md").read_text(encoding="utf-8")
+    flags = (
+        RETRACTED,
+        PARTIAL_DATE,
+        dates.BAD_DATE,
+        dates.FUTURE_DATE,
+        ids.BAD_URL,
+        json_fields.DROPPED_FIELDS,
+        huggingface.TRUNCATED_BY_PAGE,
+        mojibake.REPAIRED,
+        mojibake.DAMAGED,
+        sanitize.CONTROL,
+        sanitize.BIDI,
+        sanitize.INVISIBLE,
+        sanitize.SURROGATE,
+        sanitize.TRUNCATED,
+    )
+    assert [name for name in (*FORMATS, *flags) if f"`{name}`" not in page] == []
 
 
 def test_the_bad_inputs_page_lists_exactly_the_rows_that_do_not_apply_yet() -> None:

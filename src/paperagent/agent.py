@@ -119,7 +119,7 @@ class PaperAgent:
                 ``arxiv:cs.CL``.
             date: The day on which the papers were listed, for feeds without dates.
             format: The format of files, such as ``csv``; by default it is detected.
-            fetch: Whether a file that is a list of links to arXiv is read, by fetching its papers from arXiv.
+            fetch: Whether to fetch the papers of a file that is a list of links to arXiv.
             progress: Called as ``progress(stage, done, total)`` with ``read``, ``index`` or ``embed``.
             vectors: Whether to compute embeddings.
             shard: ``"2/8"`` reads and embeds the second of eight shares, so that eight processes can fill

@@ -256,7 +256,7 @@ def _nothing_read(report: IngestReport) -> FeedError:
     names = ", ".join(feed.source for feed in report.feeds if feed.skipped)
     return FeedError(
         f"{visible(names, limit=200)}: no paper was read; all records were skipped: {reasons}; "
-        "check that the feed has titles and abstracts"
+        "check that its records are papers with abstracts"
     )
 
 

@@ -289,7 +289,7 @@ def test_a_suffix_that_the_content_does_not_keep_is_an_error(name: str, text: st
     """A file without a record is no empty feed, and no page of titles and abstracts."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(FeedError, match="although its name ends so"):
+    with pytest.raises(FeedError, match="although its name ends in "):
         open_feed(path)
 
 

@@ -96,7 +96,7 @@ def _read_feeds(session: Session) -> tuple[int, PaperAgentError | None]:
     "--for",
     "scheduler",
     type=click.Choice(["cron", "systemd", "windows", "github"]),
-    help="Print the job of one scheduler only (default: cron and systemd; on Windows, its own).",
+    help="Print the job of one scheduler only (default: cron and systemd; on Windows, a task).",
 )
 @click.option(
     "--day",
@@ -115,7 +115,7 @@ def _read_feeds(session: Session) -> tuple[int, PaperAgentError | None]:
 def schedule(
     session: Session, *, scheduler: Scheduler | None, day: str | None, time: str, zone: str | None
 ) -> None:
-    """Print a cron line and systemd units, or a task of Windows.
+    """Print a cron line and systemd units, or commands that create a Windows task.
 
     They run 'digest run', which reads the followed feeds, builds and sends, in this order. Nothing is
     installed. A daily job also sends the issues of weeks and months, each once. The output refers to the

@@ -26,7 +26,7 @@ from paperagent.feeds.formats import FORMATS
 from paperagent.layout import Block, counted, row_blocks
 from paperagent.types import FeedReport, IngestReport
 
-_FORMAT_LIST = "\b\nFormats:\n" + "\n".join(f"  {each.name:15}  {each.title}" for each in FORMATS.values())
+_FORMAT_LIST = "\b\nFormats:\n" + "\n".join(f"  {each.name:16}  {each.title}" for each in FORMATS.values())
 
 
 @click.command(epilog=_FORMAT_LIST)
@@ -45,9 +45,9 @@ _FORMAT_LIST = "\b\nFormats:\n" + "\n".join(f"  {each.name:15}  {each.title}" fo
     "format_name",
     type=click.Choice(list(FORMATS)),
     metavar="NAME",
-    help="Format of the files; by default it is detected.",
+    help="Format of the files, from the list below (default: detected).",
 )
-@click.option("--fetch", is_flag=True, help="Fetch the papers of a list of links to arXiv from there.")
+@click.option("--fetch", is_flag=True, help="If a file is a list of links to arXiv, fetch its papers.")
 @click.option("--no-vectors", is_flag=True, help="Skip embedding; keyword search works at once.")
 @click.option("--batch", is_flag=True, help="Compute embeddings via OpenAI's Batch API, as 'embed --batch'.")
 @click.option(

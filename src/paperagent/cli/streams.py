@@ -36,7 +36,7 @@ _REPLACEMENTS = {
 
 
 def prepare(*, has_chosen_encoding: bool) -> None:
-    """Make printing possible in every locale, and if the caller closed the standard streams.
+    """Make printing possible in every locale, even if the caller closed the standard streams.
 
     Args:
         has_chosen_encoding: Whether the user has set ``PYTHONIOENCODING``.

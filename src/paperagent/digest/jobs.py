@@ -180,9 +180,9 @@ def windows_job(job: DigestJob, _now: dt.datetime) -> str:
     """Return PowerShell commands that register a task, in the hours of this machine."""
     when = "-Daily" if job.day == DAILY else f"-Weekly -DaysOfWeek {_WINDOWS_DAYS[job.day]}"
     program, *arguments = job.words
-    lines = ["# Windows PowerShell; a task that runs is not started a second time"]
+    lines = ["# Windows PowerShell; a running task is not started a second time"]
     if job.zone:
-        lines.append(f"# {job.at:%H:%M} is the hour of this machine; the digest's time zone is {job.zone}")
+        lines.append(f"# {job.at:%H:%M} is the time of this machine; the digest's time zone is {job.zone}")
     lines += [
         f"[Environment]::SetEnvironmentVariable('{name}', {_powershell_quote(value)}, 'User')"
         for name, value in job.environment.items()

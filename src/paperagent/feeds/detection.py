@@ -1,8 +1,8 @@
 """Recognize the format of a feed.
 
 A signature in the content decides: the first tag of a RIS file, the root element of XML, the keys of a JSON
-record. Only formats without one, such as a saved page of titles and abstracts, depend on the file's name: a
-file whose suffix promises another format is never guessed to be one of them.
+record. A format without a signature, such as a saved page of titles and abstracts, is only considered if the
+file's suffix does not promise another format.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SNIFFED_TEXT_BYTES = 1 << 16
 
 
 def detect(source: FeedSource) -> Format | Kind:
-    """Return the format of a feed, or ``Kind.XML`` or ``Kind.JSON`` for a document whose content tells it.
+    """Return the format of a feed, or ``Kind.XML`` or ``Kind.JSON`` if only a parser can tell the format.
 
     Raises:
         FeedError: it is not a feed; the message says what it looks like instead.
@@ -101,7 +101,7 @@ def _detect_by_content(source: FeedSource, head: bytes) -> Format | Kind:
 
 def _detect_text(source: FeedSource, text: str) -> Format:
     if source.suffix in _MARKDOWN_SUFFIXES and not FORMATS[DAILY_PAPERS].looks_like(text):
-        _reject_link_list(source)  # a list may end with the BibTeX entry by which it is cited
+        _reject_link_list(source)  # a list may end with a BibTeX entry for citing it
     for each in TEXT_FORMATS:
         if each.looks_like(text):
             return each
@@ -121,7 +121,9 @@ def _detect_text(source: FeedSource, text: str) -> Format:
             raise UnknownFormatError(f"{source.label}: {why}")
         return promised
     if promised is not None:
-        raise not_a_feed(source.label, f"does not look like {promised.title}, although its name ends so")
+        raise not_a_feed(
+            source.label, f"does not look like {promised.title}, although its name ends in {source.suffix}"
+        )
     raise not_a_feed(source.label, "text of no known format")
 
 

@@ -66,7 +66,7 @@ def json_format(record: Any) -> Format | None:
 def converter(each: Format) -> Converter:
     """Return the converter of a format, for feeds in which other formats may be mixed in.
 
-    A record that it refuses is converted as its own format, if its members show another one.
+    A record that this format refuses is converted by the format that its members show, if there is one.
     """
     convert: Converter = each.load_parser()
 
@@ -87,7 +87,7 @@ def parse(text: str, label: str, chosen: Format | None) -> tuple[str, list[FeedE
     """Return the format and the entries of a JSON document.
 
     Raises:
-        FeedError: the text is not JSON, an error that a server sent, or of no known shape.
+        FeedError: the text is not JSON, is an error message of a server, or has no known shape.
     """
     values = strict_json.parse_document(text, label)
     records = _find_records(values, label)
@@ -166,7 +166,7 @@ def _members(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _refuse_other_damage(values: list[Any], groups: list[tuple[str, Any]], label: str) -> None:
-    """Raise FeedError for damage outside of the records: which of two members is meant is unknown."""
+    """Raise FeedError for damage outside of the records, where the value that was meant is unknown."""
     records = {id(value) for _, value in groups}
     pending: list[Any] = [values]
     while pending:

@@ -1,4 +1,4 @@
-"""Split the authors of a text, and put the parts of a name in order."""
+"""Split a text into the names of authors, and put the parts of a name in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def split_names(text: str) -> list[str]:
 
 
 def full_name(text: str) -> str:
-    """Return "First Last Suffix" for "Last, First, Suffix"; another text unchanged."""
+    """Return "First Last Suffix" for "Last, First, Suffix"; any other text unchanged."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) == 2 and not _SUFFIX.fullmatch(parts[1]):
         return f"{parts[1]} {parts[0]}".strip()

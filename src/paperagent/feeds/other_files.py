@@ -1,4 +1,4 @@
-"""Name the files that are no feeds, and say what to give instead."""
+"""Name the files that are not feeds, and say what to use instead."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _DECLARED_ENCODING = re.compile(rb"(?:encoding|charset)\s{0,9}[:=]\s{0,9}[\"']?([\w.-]{3,30})", re.IGNORECASE)
 _MAX_DECLARATION_OFFSET = 1_000
 _ENCODINGS = {
-    # As browsers do, Latin-1 is read as the encoding of Windows, which has it and more.
+    # Browsers, too, read Latin-1 as Windows-1252, which has more characters.
     **dict.fromkeys(
         "cp1252 windows-1252 ansi latin1 latin-1 iso-8859-1 iso8859-1 us-ascii ascii".split(), "cp1252"
     ),
@@ -51,7 +51,7 @@ _C1_CONTROL = re.compile("[\x80-\x9f]")
 _WINDOWS_CHARACTERS = {
     code: char for code in range(0x80, 0xA0) if (char := bytes([code]).decode("cp1252", "ignore"))
 }
-"""Control characters → what browsers show for them, as they come from Windows programs."""
+"""Control characters → the characters that Windows programs mean by them, and that browsers show."""
 
 _INFLATED_CHUNK_BYTES = 1 << 20
 _MAX_XZ_MEMORY = 256 << 20
@@ -124,7 +124,7 @@ class FeedSource:
         """Return all bytes as text: UTF-8, else in the encoding that the first lines declare.
 
         Raises:
-            FeedError: another encoding; the message has the first byte that is not UTF-8.
+            FeedError: the encoding is unknown; the message gives the first byte that is not UTF-8.
         """
         data = self.read()
         try:

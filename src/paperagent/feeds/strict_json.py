@@ -38,7 +38,7 @@ _DEEP_VALUE = '{"\\u0000": 0}'
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What stands in a document for a value that strict JSON refuses."""
+    """Stands in a document for a value that strict JSON refuses."""
 
     reason: str
 

@@ -2,8 +2,7 @@
 
 DTDs are rejected: without one no entity can be declared, which stops every expansion bomb. A format whose
 files all name their DTD can have that one line ignored; nothing is fetched. Depth, attributes, elements and
-records are limited. A document is parsed to its end before its first record is
-used.
+records are limited. A document is parsed to its end before its first record is used.
 """
 
 from __future__ import annotations

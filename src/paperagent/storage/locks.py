@@ -56,7 +56,7 @@ class ProcessLock:
         if path.is_dir():
             try:
                 self.descriptor = os.open(path, os.O_RDONLY)
-            except PermissionError:  # Windows opens no folders
+            except PermissionError:  # Windows cannot open folders
                 path = path.with_name(f"{path.name}.lock")
             else:
                 return

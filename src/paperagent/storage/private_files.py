@@ -1,7 +1,7 @@
 """Open files that only their owner may read, and read and write at a position.
 
-Windows has neither ``O_NOFOLLOW``, ``fchmod`` nor ``pread``: there, a symbolic link is recognized before it
-is opened, access follows the folder's rights, and the position is set before each read and write.
+Windows has no ``O_NOFOLLOW``, ``fchmod`` or ``pread``. There, a symbolic link is refused before it is opened,
+a file has the permissions of its folder, and the position is set before each read and write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def make_private(descriptor: int) -> None:
 
 
 def read_at(descriptor: int, count: int, offset: int) -> bytes:
-    """Return up to ``count`` bytes of a file from ``offset`` on."""
+    """Return up to ``count`` bytes of a file, beginning at ``offset``."""
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, count)
 

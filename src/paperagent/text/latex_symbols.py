@@ -134,7 +134,7 @@ HIDDEN_ARGUMENT = frozenset(
     autoref cref Cref pageref vspace hspace index thanks color pagestyle phantom hphantom vphantom deleted
     bibliographystyle begin end""".split()
 )
-"""Macros that print nothing, nor does their argument."""
+"""Macros that print nothing, not even their argument."""
 SECOND_ARGUMENT = frozenset(
     "href textcolor colorbox hyperlink hyperref scalebox resizebox raisebox rotatebox".split()
 )

@@ -1,8 +1,8 @@
 """Convert HTML, JATS and MathML to plain text, for titles and abstracts from any feed.
 
 `plain_text` reads a string, which may hold tags, entities, both or neither; `element_text` reads a parsed XML
-element. Only what is surely markup is removed: ``a < b``, ``<unk>``, ``<|endoftext|>`` and a lone ``<i>`` are
-words of an abstract and stay. No number arises that is not in the source: superscripts become ``10^6``, and
+element. Only certain markup is removed: ``a < b``, ``<unk>``, ``<|endoftext|>`` and a lone ``<i>`` are words
+of an abstract and stay. No number arises that is not in the source: superscripts become ``10^6``, and
 adjacent numbers stay apart. The text is scanned once, so hostile nesting costs no more than its length.
 """
 
@@ -138,7 +138,7 @@ def _markup_tags(text: str) -> list[_Tag]:
 
 
 def _is_single(tag: re.Match[str]) -> bool:
-    """Return whether a tag is markup without its counterpart: a closing tag, or one that says more."""
+    """Return whether a tag without its counterpart is markup: it closes, or has attributes or a prefix."""
     name = tag["name"]
     is_void = bool(tag["void"]) or name.lower() in _VOID
     return bool(tag["close"] or is_void or tag["attributes"] or name in _UNPAIRED or ":" in name)

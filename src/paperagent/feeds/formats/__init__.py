@@ -1,6 +1,6 @@
 """The feed formats: their names, and the module that reads each.
 
-A module reads one format, or a few of one publisher:
+A module reads one format, or several related ones:
 
 * a text format has ``looks_like(text)`` and ``parse(text, label)``;
 * an XML format has ``parse(text, label)``, and is recognized by the root element;
@@ -33,7 +33,7 @@ class Format:
     """A feed format."""
 
     name: str
-    """The value of ``--format``, and the source that papers get."""
+    """The value of ``--format``, and the name in ``Paper.sources``."""
     title: str
     """The name in messages."""
     kind: Kind
@@ -95,7 +95,7 @@ INSPIRE = "inspire"
 DBLP = "dblp"
 ESUMMARY = "pubmed-esummary"
 GENERIC_JSON = "json"
-"""JSON records with a title and an abstract, by no particular program."""
+"""JSON records with a title and an abstract, from no particular program."""
 
 FORMATS = _by_name(
     (

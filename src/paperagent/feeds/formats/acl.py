@@ -109,7 +109,7 @@ class _VolumeParser:
 
 
 def build_id(collection: str, volume: str, number: str) -> str | None:
-    """Return the id of a paper, or None if its parts are none (https://aclanthology.org/info/ids/).
+    """Return the id of a paper, or None if the parts do not form one (https://aclanthology.org/info/ids/).
 
     Since 2020 it is ``2023.acl-long.1``. Before, four digits were shared by volume and paper: ``L14-1001`` is
     paper 1 of volume 1, and ``W14-0101`` is paper 1 of volume 1 of the workshops, which have two digits each.

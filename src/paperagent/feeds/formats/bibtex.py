@@ -1,7 +1,7 @@
-"""BibTeX and BibLaTeX files: papers from entries with LaTeX; abstracts are optional.
+"""BibTeX and BibLaTeX files: papers from entries with LaTeX.
 
-`bibtex_syntax` splits a file into entries. A broken entry is skipped with its line. docs/design.md explains
-why no library is used.
+`bibtex_syntax` splits a file into entries. A broken entry is a skipped record with its line. docs/design.md
+explains why no library is used.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _arxiv_value(fields: Fields) -> str | None:
     values: list[str] = []
     if archive.startswith("arxiv") or not archive:
         values = [eprint, f"{ids.without_latex(fields.get('primaryclass', ''))}/{eprint}"]
-    elif eprint.startswith(f"{archive}/"):  # before arXiv had a name: archivePrefix = {hep-th}
+    elif eprint.startswith(f"{archive}/"):  # the old form: archivePrefix = {hep-th}
         values = [eprint]
     values += [fields.get(name, "") for name in ("arxivid", "arxiv", "url")]
     parts = [part for name in _SERIES if name in fields for part in _PART.split(fields[name])]

@@ -27,7 +27,7 @@ _INLINE_ENTRY = re.compile(
     r"(?<![\w.@])@([^\W\d_][\w.:+/-]{0,60}+)\s*+[{(]"
     rf"\s*+(?=[^\s,{{}}=]{{0,200}}+\s*+,[\s,]*+{_WORD}\s*+=)"
 )
-# BibTeX itself knows no comments between entries, so one behind "%" counts, unless all of its lines have one.
+# BibTeX has no comments between entries, so an entry after "%" counts, unless "%" begins all of its lines.
 _ENTRY = re.compile(rf"\n[ \t\ufeff%]*+{_TYPE}{_OPEN}|{_INLINE_ENTRY.pattern}")
 _ADJACENT_ENTRY = re.compile(rf"[\s,;)}}\ufeff]*+{_TYPE}{_OPEN}")
 """The next entry on the same line."""
@@ -64,7 +64,7 @@ _MAX_ENDS = 1_000
 _MAX_EXPANSION = 20_000_000
 """Maximum total characters of all expanded macros in a file."""
 _MAX_BROKEN = 2_000_000
-"""Maximum total characters that are searched in vain for the ends of values."""
+"""Maximum total characters that are searched without finding the end of a value."""
 
 Fields = dict[str, str]
 
@@ -86,7 +86,7 @@ class _BrokenEntryError(ValueError):
 def looks_like(text: str) -> bool:
     """Return whether ``text`` begins with a BibTeX entry, after comments and a few lines of a program.
 
-    The citation that a page of Markdown shows as code is not the page's format.
+    A page of Markdown that shows a citation in BibTeX as code is not BibTeX.
     """
     text = _with_line_feeds(text)
     first = _SIGNATURE.search(text)
@@ -120,7 +120,7 @@ class _Macros:
         self._values |= values
 
     def expand(self, name: str) -> str:
-        """Return the value of a macro. A word that is no macro, such as ``2018a``, is its own value."""
+        """Return the value of a macro. A word that is not a macro, such as ``2018a``, is its own value."""
         value = self._values.get(name.lower().translate(_SEPARATORS_IN_NAMES), name)
         self._budget -= len(value)
         if self._budget < 0:
@@ -138,7 +138,7 @@ class _Reader:
         self._macros = _Macros(label)
         self._starts = [entry.start() for entry in _ENTRY_LINE.finditer(text)]
         self._limit = 0
-        """The end of the current entry at the latest: the next line that begins with an entry."""
+        """The latest possible end of the current entry: the next line that begins with an entry."""
         self._broken = _MAX_BROKEN
 
     def entries(self) -> Iterator[Entry]:
@@ -176,7 +176,7 @@ class _Reader:
     def _fields(self, position: int) -> tuple[Fields, int]:
         """Return the fields up to the entry's end and the position of that end.
 
-        The first of several fields with the same name counts, unless it is empty. What is no field is
+        The first of several fields with the same name counts, unless it is empty. Text that is not a field is
         skipped. If only the last brace of the entry is missing, it is complete.
         """
         text, fields, size = self._text, Fields(), 0
@@ -200,7 +200,7 @@ class _Reader:
                 position = self._skip_junk(position)
 
     def _skip_junk(self, position: int) -> int:
-        """Return the position after what is no field: a text in braces or quotes, or a part of a line."""
+        """Return the position after text that is not a field: in braces or quotes, or a part of a line."""
         if self._text[position] in '{"':
             try:
                 return self._delimited(position)[1]

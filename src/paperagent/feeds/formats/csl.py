@@ -4,7 +4,7 @@ CSL JSON (https://github.com/citation-style-language/schema) is what Zotero, Men
 exchange: ``title, abstract, author[{family, given}], issued{date-parts}, DOI, URL``. An ``id`` is a citation
 key of the program that wrote it. CSL YAML has the same items under ``references``.
 
-Crossref (https://api.crossref.org) has a list as ``title`` and JATS as ``abstract``. A notice of a retraction
+Crossref (https://api.crossref.org) has a list as ``title`` and JATS as ``abstract``. A retraction notice
 names the retracted paper in ``update-to``.
 """
 
@@ -91,7 +91,7 @@ def _pmid_in_note(note: str) -> str | None:
 
 
 def convert_crossref(record: JsonObject) -> FeedEntry:
-    """Convert one work; a notice of a retraction gives a `Withdrawal` of the paper that it names."""
+    """Convert one work; a retraction notice gives a `Withdrawal` of the paper that it names."""
     for update in objects(record.get("update-to")):
         doi = ids.parse_doi(update.get("DOI"))
         if update.get("type") in _RETRACTIONS and doi and doi != ids.parse_doi(record.get("DOI")):

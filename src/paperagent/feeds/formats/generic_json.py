@@ -1,6 +1,6 @@
-"""JSON records of papers by no particular program: data sets, scripts, APIs.
+"""JSON records of papers from no particular program: data sets, scripts, APIs.
 
-Members are recognized by their names, in any case and with or without separators. An id that is of no known
+Members are recognized by their names, in any case and with or without separators. An id of an unknown
 kind is not used: the paper gets the hash of its text, and the flag ``dropped-fields``.
 """
 

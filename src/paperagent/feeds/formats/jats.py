@@ -2,7 +2,7 @@
 
 Shape (https://jats.nlm.nih.gov): ``article > front > article-meta{article-id, title-group, contrib-group,
 pub-date, abstract, related-article}``, alone or several in a ``pmc-articleset``. The body of an article, its
-references and its answers are never read. Most files name their DTD: that line is ignored, and nothing is
+references and its responses are never read. Most files name their DTD: that line is ignored, and nothing is
 fetched. An article may have several abstracts; the one for authors' highlights, for the table of contents or
 in another language is not the abstract.
 """
@@ -37,7 +37,7 @@ ROOTS = frozenset({"article", "pmc-articleset", "nlm-articleset", "articles"})
 
 _IGNORED = frozenset("body back sub-article response floats-group".split())
 _NOTES = frozenset("xref fn label".split())
-"""Elements in titles and abstracts that are marks of notes, or the notes."""
+"""Elements in titles and abstracts that mark or contain notes."""
 _OTHER_ABSTRACTS = frozenset(
     """graphical teaser toc web-summary editor key-points highlights author-highlights short video
     plain-language-summary editors-summary executive-summary precis synopsis translated""".split()
@@ -134,7 +134,7 @@ def _text(element: Element) -> str:
 
 
 def _remove(parent: Element, child: Element) -> None:
-    """Remove a child, but not the text after it. A cross-reference to a figure or a source is text."""
+    """Remove a child, but not the text after it. A cross-reference to a figure or a source stays as text."""
     if child.tag == "xref" and child.get("ref-type") not in {"fn", "aff", "corresp", "author-notes"}:
         return
     position = list(parent).index(child)

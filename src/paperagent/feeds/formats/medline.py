@@ -1,9 +1,10 @@
 """MEDLINE files of PubMed (``.nbib``) and of Ovid: ``PMID- 123``, ``TI  - A title``, one tag per line.
 
 https://www.nlm.nih.gov/bsd/mms/medlineelements.html lists the tags. A tag is padded to four characters, and a
-value goes on in lines with six spaces. A blank line separates records, which have no end. ``AID`` and ``LID``
-hold a DOI or something else, and say which: ``10.1000/1 [doi]``. ``OAB`` is an abstract in another language,
-``TT`` the title in the paper's own. ``ROF`` stands in the notice of a retraction, and is no sign of one.
+value continues in lines with six spaces. A blank line separates records; there is no end tag. ``AID`` and
+``LID`` hold a DOI or something else, and say which: ``10.1000/1 [doi]``. ``OAB`` is an abstract in another
+language, ``TT`` the title in the language of the paper. ``ROF`` occurs in retraction notices, not in
+retracted papers.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every such file names its DTD: that one line is ignored, and nothing is fetched. An abstract comes in
 labeled parts; a date may be a year alone; a retraction is a publication type or a link to the notice. An
-article may be a chapter of a book, whose fields have other places.
+article may be a chapter of a book, whose fields are in other elements.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _convert(article: Element) -> Paper:
 
 
 def _title(inner: Element) -> str:
-    """Return the title; of a translated one without brackets, and of a book its own."""
+    """Return the title, without the brackets of a translated one; else the title of the book."""
     title = child_text(inner, "ArticleTitle")
     if translated := _TRANSLATED.fullmatch(title):
         title = translated[1]

@@ -1,9 +1,9 @@
 """RIS files, as reference managers and databases write them: ``TY  - JOUR`` … ``ER  -``, one tag per line.
 
 There are two specifications, of Reference Manager (https://en.wikipedia.org/wiki/RIS_(file_format)) and of
-later programs, and no program follows them: tags are indented, the dash has one space or a tab before it or
-none after it, the type is a full name, and a structured abstract may have one ``AB`` per part. ``A2`` and
-``ED`` are editors; ``T2`` is the journal; ``Y2`` is the day of access.
+later programs, and programs deviate from both: tags may be indented, the dash may have one space or a tab
+before it or none after it, the type may be a full name, and a structured abstract may have one ``AB`` per
+part. ``A2`` and ``ED`` are editors; ``T2`` is the journal; ``Y2`` is the day of access.
 """
 
 from __future__ import annotations

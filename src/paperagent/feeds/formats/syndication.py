@@ -3,7 +3,7 @@
 Reads Atom, RSS 2.0 and RSS 1.0 (RDF). An entry is a paper if its id, its link or a field such as
 ``prism:doi`` names one: an arXiv id, a DOI, or the id of a service. Others, such as the posts of a blog, are
 skipped. The abstract is the summary, or the content if that has more text but is not the paper itself. The
-lines that publishers put before an abstract (journal, volume, authors) are not a part of it.
+lines that publishers put before an abstract (journal, volume, authors) are removed.
 
 Pitfalls of arXiv's feeds: errors are reported with HTTP 200 as an entry titled "Error"; text is hard-wrapped;
 the daily feed puts ``arXiv:… Announce Type: … Abstract:`` before an abstract, and its ``published`` or
@@ -70,7 +70,7 @@ _RELATIONS = ("alternate", "canonical", "via", "related")
 _MAX_NAMES_LENGTH = 50_000
 _MAX_TEXT_LENGTH = 1_000_000
 _MAX_ABSTRACT_MARKUP = 12_000
-"""A longer text is rather the paper itself."""
+"""A longer text is probably the paper itself."""
 _MIN_ABSTRACT_MARKUP = 100
 _ANNOUNCEMENT = re.compile(r"\s*arXiv:(\S+)\s+Announce Type:\s*(\S+)\s+Abstract:\s*")
 _NEW_ANNOUNCEMENTS = frozenset({"new", "cross"})

@@ -1,7 +1,7 @@
-"""Tables of papers, as CSV or TSV: exports of databases and reference managers, and spreadsheets of people.
+"""Tables of papers, as CSV or TSV: exports of databases and reference managers, and users' own spreadsheets.
 
 The header row decides: it must have a column for the title and one for the abstract, each under one of the
-names that programs give it. What is before the header is ignored. A broken row is skipped, and reading
+names that programs give it. Lines before the header are ignored. A broken row is skipped, and reading
 continues with the next line.
 """
 
@@ -54,7 +54,7 @@ _COLUMN_NAMES = {
 }
 """Field → the names of its columns in order of preference, in lower case, letters and digits only."""
 _IDENTIFIERS = frozenset("doi arxivid arxiv entryid pmid".split())
-"""Columns beside which a summary is an abstract, and not that of a ticket or a book."""
+"""Columns that show that a summary is the abstract of a paper, not the summary of a ticket or a book."""
 
 _DELIMITERS = ",\t;"
 _SEPARATOR_LINE = re.compile(r"\s{0,9}\"?sep=([,;\t|])\"?[ \t]{0,9}\r?\n", re.IGNORECASE)
@@ -195,7 +195,7 @@ def _simplify(name: str) -> str:
 
 def _open(text: str) -> tuple[Header, _Rows] | None:
     """Return the header and the rows after it; None if the text does not begin with a table of papers."""
-    mark = _SEPARATOR_LINE.match(text)  # Excel's own
+    mark = _SEPARATOR_LINE.match(text)  # Excel writes it
     lines = _lines(text)
     tables = []
     for delimiter in mark[1] if mark else _DELIMITERS:
@@ -250,7 +250,7 @@ class _Rows(Iterator[Row]):
             yield line
 
     def _split(self, line: str, *, strict: bool = False) -> list[str] | None:
-        """Return the cells of a line that is a row of full width; Web of Science writes quotes as they are.
+        """Return the cells of a line that is a row of full width; Web of Science does not escape quotes.
 
         With ``strict``, a cell that begins with a quote must end with one.
         """

@@ -1,11 +1,12 @@
 """Records of tagged lines, such as ``TI  - A title``, and the papers that they describe.
 
-RIS, MEDLINE, Web of Science and EndNote write one field per tagged line, and differ in how a tag looks, which
-tags begin and end a record, and what the tags mean: a `Layout` says so for each. `split_records` yields the
-records of a text, and `convert` turns one into a paper.
+RIS, MEDLINE, Web of Science and EndNote write one field per tagged line. A `Layout` describes how a tag of a
+format looks, which tags begin and end a record, and what the tags mean. `split_records` yields the records of
+a text, and `convert` turns one into a paper.
 
-Pitfalls: a value may go on in lines without a tag, with blank lines between its paragraphs; a record may lack
-its end; databases write lines of their own between records (``2.``, ``Record #2 of 9``, ``Provider: …``).
+Pitfalls: a value may continue in lines without a tag, with blank lines between its paragraphs; a record may
+lack its end; databases write lines of their own between records (``2.``, ``Record #2 of 9``,
+``Provider: …``).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ TagReader = Callable[[str], tuple[str, str] | None]
 class Layout:
     """How a format writes records, and what its tags mean.
 
-    Where a field has several tags, the first one with a value counts, unless something else is said.
+    Where a field has several tags, the first one with a value counts, unless the field says otherwise.
     """
 
     source: str
@@ -78,7 +79,7 @@ class Layout:
     authors: tuple[Tags, ...]
     """Groups of tags, in the file's order within a group; a group counts if its first tag has a value."""
     dates: Tags
-    """The date that is most exact counts. One without a year is completed by the others."""
+    """The most exact date counts. One without a year is completed by the others."""
     doi: Tags
     url: Tags = ()
     arxiv: Tags = ()
@@ -155,7 +156,7 @@ def first_line(text: str) -> str:
 
 
 def split_records(text: str, layout: Layout) -> Iterator[Record]:
-    """Yield the records of ``text``; what stands between them is ignored."""
+    """Yield the records of ``text``; text between them is ignored."""
     record: Record | None = None
     tag, lines = "", [""]
     after_blank = False

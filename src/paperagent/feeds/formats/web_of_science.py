@@ -1,8 +1,8 @@
 """Tagged text of the Web of Science (``savedrecs.txt``, ``.ciw``): ``PT J``, ``AU Vex, A``, … ``ER``.
 
 https://images.webofknowledge.com/images/help/WOS/hs_wos_fieldtags.html lists the tags. ``FN`` and ``VR`` come
-before the first record and ``EF`` after the last. A value goes on in lines with three spaces; in ``AU`` and
-``AF`` each of them is a name. ``PD`` has no year: ``APR 5``, ``SEP-OCT``. The title of a retracted paper ends
+before the first record and ``EF`` after the last. A value continues in lines with three spaces; in ``AU`` and
+``AF`` each line is a name. ``PD`` has no year: ``APR 5``, ``SEP-OCT``. The title of a retracted paper ends
 in ``(Retracted article. See vol. 3, …)``.
 """
 

@@ -214,7 +214,7 @@ def _parse_atom(response: ServiceResponse) -> list[FeedEntry]:
 def id_pages(
     arxiv_ids: Sequence[ids.ArxivId], client: FeedClient, state: ResumeState, *, label: str
 ) -> Iterator[FeedPage]:
-    """Yield the papers with these ids, of any number; each id counts once.
+    """Yield the papers with these ids. There may be any number; each id counts once.
 
     An id that arXiv does not return is a skipped entry, and named in the page's note. The state is
     ``{"start"}`` between two pages, and empty at the end.
@@ -240,7 +240,7 @@ def id_pages(
 
 
 def _fetch_ids(batch: list[ids.ArxivId], client: FeedClient, label: str) -> list[FeedEntry]:
-    """Return the entries of a batch; one id that arXiv refuses does not cost the others."""
+    """Return the entries of a batch; an id that arXiv refuses does not affect the others."""
     while batch:
         names = list(map(_versioned, batch))
         params = {"id_list": ",".join(names)}
@@ -276,7 +276,7 @@ def _versioned(arxiv_id: ids.ArxivId) -> str:
 
 
 def _may_exist(arxiv_id: ids.ArxivId) -> bool:
-    """Return whether the id has a month: arXiv refuses a request with one that does not."""
+    """Return whether the id has a possible month; arXiv refuses a whole request if one id has none."""
     month = arxiv_id.id.rpartition("/")[2][2:4]
     return "01" <= month <= "12"
 

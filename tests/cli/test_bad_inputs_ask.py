@@ -23,7 +23,7 @@ import test_bad_inputs_ask_model
 import sample_library
 from bad_inputs import check_covered
 from fake_encoder import BrokenEncoder, FakeEncoder
-from paperagent import ConfigError, InputError, PaperAgent, PaperAgentError, StoreError, ask
+from paperagent import ConfigError, FeedError, InputError, PaperAgent, PaperAgentError, StoreError, ask
 from paperagent.answering.pipeline import Pipeline
 from paperagent.feeds.reader import sample_path
 from paperagent.retrieval.conversation import MAX_TURNS
@@ -144,7 +144,8 @@ def test_row_073_an_empty_library_abstains(tmp_path: Path) -> None:
     """The abstention names the next step."""
     feed = sample_library.write_jsonl(tmp_path / "none.jsonl", [{"title": "No abstract", "abstract": ""}])
     with PaperAgent(tmp_path / "library", embedder="none", mode="extractive") as agent:
-        agent.ingest(feed)
+        with pytest.raises(FeedError, match="all records were skipped"):
+            agent.ingest(feed)
         answer = agent.ask(QUESTION)
     assert (answer.status, answer.reason) == ("abstained", "empty_library")
     assert "paperagent ingest" in answer.answer

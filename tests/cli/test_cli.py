@@ -110,6 +110,7 @@ def test_ingest_prints_what_changed(agent: FakeAgent, capsys: pytest.CaptureFixt
         "vectors": False,
         "shard": None,
         "format": None,
+        "fetch": False,
         "restart": False,
     }
 

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _MAX_LENGTH = 100_000
+_DICTIONARY_NAME = re.compile(r"['\"]name['\"]\s{0,9}:\s{0,9}(?:'([^']{1,300})'|\"([^\"]{1,300})\")")
 _QUOTED = re.compile(r"'([^']{1,300})'|\"([^\"]{1,300})\"")
-_AND = re.compile(r"\s*[,;]?\s(?:and|&)\s", re.IGNORECASE)
-_ET_AL = re.compile(r"et al\.?|others", re.IGNORECASE)
-_INITIALS = re.compile(r"(?:[A-Z]\.?[- ]?){1,4}")
+_AND = re.compile(r"[,;]?\s(?:and|&)\s", re.IGNORECASE)
+_NUMBER = re.compile(r" ?\(\d{1,20}\)")
+"""The number that Scopus gives an author."""
+_NOT_NAMES = frozenset({"", "...", "et al", "et al.", "others", "none", "nan", "[no author name available]"})
+_INITIALS = re.compile(r"(?:[^\W\d_]\.[ -]?){1,5}|[A-Z](?:[ -]?[A-Z]){0,3}")
 _SUFFIX = re.compile(r"jr\.?|sr\.?|i{2,3}|iv|phd|m\.?d\.?", re.IGNORECASE)
 
 
-def split_names(text: str) -> list[str]:
-    """Return the names of a text: ``A; B``, ``A, B and C``, ``Vex, A., Ten, B.``, ``['A', 'B']``.
+def split_names(text: str, *, commas_are_within: bool = False) -> list[str]:
+    """Return the names of a text, each as "First Last".
 
-    "Vex, Ada" becomes "Ada Vex".
+    Reads ``A; B``, ``A | B``, lines, ``A, B and C``, ``Vex, A., Ten, B.`` and a list or dictionaries of
+    Python.
+
+    Args:
+        text: the authors.
+        commas_are_within: whether a comma separates the parts of one name, not two names.
     """
-    text = " ".join(text[:_MAX_LENGTH].split())
+    text = _NUMBER.sub("", text[:_MAX_LENGTH].strip())
+    if text.lower() in _NOT_NAMES:
+        return []
     if text.startswith("[") and text.endswith("]"):
-        return [full_name(single or double) for single, double in _QUOTED.findall(text)]
-    for separator in (";", "|"):
+        quoted = _DICTIONARY_NAME.findall(text) or _QUOTED.findall(text)
+        names = [single or double for single, double in quoted] or text.strip("[]").split(",")
+        return _clean(map(full_name, names))
+    for separator in (";", "|", "\n"):
         if separator in text:
-            return _clean([full_name(name) for name in text.split(separator)])
+            return _clean(map(full_name, text.split(separator)))
     parts = _AND.split(text)
-    if len(parts) > 1 and all(part.count(",") == 1 for part in parts):  # as in BibTeX
-        return _clean([full_name(part) for part in parts])
-    return _clean([name for part in parts for name in _split_at_commas(part)])
+    if (commas_are_within and all(part.count(",") < 3 for part in parts)) or (len(parts) > 1 and all(part.count(",") == 1 for part in parts)):
+        return _clean(map(full_name, parts))
+    return _clean(name for part in parts for name in _split_at_commas(part))
 
 
 def full_name(text: str) -> str:
-    """Return "First Last Suffix" for "Last, First, Suffix"; any other text unchanged."""
-    parts = [part.strip() for part in text.split(",")]
+    """Return "First Last Suffix" for "Last, First", "Last, First, Suffix" and "Last, Suffix, First"."""
+    parts = [part for part in map(str.strip, text.split(",")) if part]
     if len(parts) == 2 and not _SUFFIX.fullmatch(parts[1]):
-        return f"{parts[1]} {parts[0]}".strip()
-    if len(parts) == 3 and (_SUFFIX.fullmatch(parts[1]) or _SUFFIX.fullmatch(parts[2])):
-        first, suffix = (parts[2], parts[1]) if _SUFFIX.fullmatch(parts[1]) else (parts[1], parts[2])
-        return f"{first} {parts[0]} {suffix}".strip()
-    return text.strip()
+        return f"{parts[1]} {parts[0]}"
+    if len(parts) == 3:
+        last, second, third = parts
+        first, suffix = (third, second) if _SUFFIX.fullmatch(second) else (second, third)
+        return f"{first} {last} {suffix}"
+    return text.strip(" ,")
 
 
 def _split_at_commas(text: str) -> list[str]:
@@ -47,7 +61,7 @@ def _split_at_commas(text: str) -> list[str]:
         return [full_name(text)]
     if len(parts) == 3 and _SUFFIX.fullmatch(parts[2]):
         return [full_name(text)]
-    if len(parts) % 2 == 0 and parts and all(_INITIALS.fullmatch(part) for part in parts[1::2]):
+    if len(parts) % 2 == 0 and parts and all(map(_INITIALS.fullmatch, parts[1::2])):
         return [f"{first} {last}" for last, first in zip(parts[::2], parts[1::2], strict=True)]
     return parts
 
@@ -57,8 +71,8 @@ def _is_last_and_first(last: str, first: str) -> bool:
     if _INITIALS.fullmatch(first) or " " not in last:
         return True
     has_initials = [bool(_INITIALS.fullmatch(name.split()[-1])) for name in (last, first)]
-    return not has_initials[0] and (" " not in first or has_initials[1])
+    return not has_initials[0] and (" " not in first or has_initials[1] or last[0].islower())
 
 
-def _clean(names: list[str]) -> list[str]:
-    return [name for name in (n.strip() for n in names) if name and not _ET_AL.fullmatch(name)]
+def _clean(names: Iterable[str]) -> list[str]:
+    return [name for name in (each.strip(" ,\t\r") for each in names) if name.lower() not in _NOT_NAMES]

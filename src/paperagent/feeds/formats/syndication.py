@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids, strict_xml
 from paperagent.feeds.formats import ARXIV_ATOM, RSS
-from paperagent.feeds.formats.arxiv import split_authors
+from paperagent.feeds.names import full_name, split_names
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -89,7 +89,6 @@ _PREAMBLES = tuple(
 )
 """What publishers put before an abstract: the journal and the day, the citation, the word "Abstract"."""
 _PUBMED_ABSTRACT, _PUBMED_END = "<b>ABSTRACT</b></p>", ">PMID:"
-_INITIALS = re.compile(r"(?:\w\.[ -]?){1,5}|[A-Z]{1,3}")
 _PARENTHESES = re.compile(r"\([^()]{0,2000}\)")
 _NAME_OF_ADDRESS = re.compile(r"[^\s()@]{1,100}@[^\s()@]{1,100}\s*\(([^()]{1,300})\)")
 _WEEKDAY = re.compile(r"\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},?\s+", re.IGNORECASE)
@@ -284,7 +283,9 @@ def _authors(fields: _Fields, texts: Iterable[str]) -> list[str]:
     if byline is not None and len(creators) <= 1:
         creators = [byline[1]]
     creators = [plain_text(creator[:_MAX_NAMES_LENGTH]) for creator in creators]
-    return _split_names(creators[0]) if len(creators) == 1 else [_first_last(name) for name in creators]
+    if len(creators) == 1:
+        return split_names(_without_affiliations(creators[0]))
+    return [full_name(name) for name in creators]
 
 
 def _names_of_author(author: Element) -> Iterator[str]:
@@ -296,24 +297,10 @@ def _names_of_author(author: Element) -> Iterator[str]:
         yield match[1]
 
 
-def _split_names(line: str) -> list[str]:
-    """Return the names in a line of authors, which may be "Last, First; …" or "Last, F., Last, F."."""
-    for _ in range(2):  # affiliations, which may hold parentheses themselves
+def _without_affiliations(line: str) -> str:
+    for _ in range(2):  # an affiliation may hold parentheses itself
         line = _PARENTHESES.sub("", line)
-    if ";" in line:
-        return [_first_last(name) for name in line.split(";")]
-    names = [name for name in map(str.strip, split_authors(line)) if name]
-    if len(names) == 2 and " " not in names[0]:
-        return [_first_last(", ".join(names))]
-    if len(names) % 2 == 0 and all(map(_INITIALS.fullmatch, names[1::2])):
-        return [f"{initials} {last}" for last, initials in zip(names[::2], names[1::2], strict=True)]
-    return names
-
-
-def _first_last(name: str) -> str:
-    """Return "First Last" for "Last, First"."""
-    last, comma, first = name.strip().partition(",")
-    return f"{first.strip()} {last}" if comma and "," not in first else name
+    return line
 
 
 def _categories(fields: _Fields, flags: set[str]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from itertools import chain, islice
 from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids
 from paperagent.feeds.formats import CSV
+from paperagent.feeds.names import split_names
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -66,12 +67,6 @@ _MAX_REPEATED = 20_000_000
 """Maximum number of characters that are read again after broken rows."""
 _MAX_NAMES_IN_MESSAGE = 160
 
-_AND = re.compile(r",? (?:and|&) ", re.IGNORECASE)
-_INITIALS = re.compile(r"(?:[^\W\d_]\.[ -]?){1,4}|[A-Z](?:[ -]?[A-Z]){0,2}")
-_NUMBER = re.compile(r" ?\(\d{1,20}\)")
-_QUOTED_NAME = re.compile(r"['\"]name['\"]\s{0,9}:\s{0,9}(?:'([^']{1,500})'|\"([^\"]{1,500})\")")
-_QUOTED = re.compile(r"'([^']{1,500})'|\"([^\"]{1,500})\"")
-_NOT_NAMES = frozenset({"", "et al", "et al.", "others", "none", "nan", "[no author name available]"})
 _OPENALEX = re.compile(r"https://openalex\.org/(W\d{4,12})")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _MONTH_AND_DAY = re.compile(r"[A-Za-z]{3,9}(?:-[A-Za-z]{3,9})?(?: \d{1,2})?")
@@ -281,7 +276,7 @@ def _convert(header: Header, cells: list[str], source: str, *, has_semicolons: b
     is_retracted = marked_retracted(title) or header.value(cells, "kind").lower().startswith("retracted")
     if is_retracted:
         flags.add(RETRACTED)
-    names = _split_authors(header.value(cells, "authors"), has_semicolons=has_semicolons)
+    names = split_names(header.value(cells, "authors"), commas_are_within=has_semicolons)
     categories = _CATEGORY.findall(header.value(cells, "categories")[:500]) if arxiv else []
     return Paper(
         paper_id=choose_paper_id(arxiv, doi, _service_id(header, cells), title, abstract),
@@ -324,45 +319,3 @@ def _published(header: Header, cells: list[str], flags: set[str]) -> dt.date | N
         return None
     month, day_number = header.value(cells, "month"), header.value(cells, "day")
     return dates.day_from_parts(year[0], month, day_number, flags)
-
-
-def _split_authors(text: str, *, has_semicolons: bool) -> list[str]:
-    """Return the names in a cell, each as "First Last".
-
-    Programs separate names by semicolons, bars, line breaks, "and" or commas, or write a list of Python.
-
-    Args:
-        text: the cell.
-        has_semicolons: whether semicolons separate the names in this column, so that commas are within names.
-    """
-    text = _NUMBER.sub("", text)
-    if text.strip().lower() in _NOT_NAMES:
-        return []
-    if text.startswith("["):
-        quoted = _QUOTED_NAME.findall(text) or _QUOTED.findall(text)
-        names = [first or second for first, second in quoted] or text.strip("[]").split(",")
-    elif separator := next((s for s in (";", "|", "\n") if s in text), None):
-        names = [_name_in_order(name) for name in text.split(separator)]
-    else:
-        parts = _AND.split(text)
-        names = [
-            n
-            for part in parts
-            for n in ([_name_in_order(part)] if has_semicolons else _split_at_commas(part))
-        ]
-    return [name for name in map(str.strip, names) if name.lower() not in _NOT_NAMES]
-
-
-def _split_at_commas(text: str) -> list[str]:
-    """Return the names in "Ada Vex, Bo Ten", "Vex A., Ten B.", "Vex, A., Ten, B." or "Vex, Ada"."""
-    parts = [part for part in map(str.strip, text.split(",")) if part]
-    if len(parts) > 1 and len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):
-        return [f"{first} {last}" for last, first in zip(parts[::2], parts[1::2], strict=True)]
-    is_one_name = len(parts) == 2 and (" " not in parts[0] or " " not in parts[1] or parts[0][0].islower())
-    return [_name_in_order(text)] if is_one_name else parts
-
-
-def _name_in_order(text: str) -> str:
-    """Return "First Last Suffix" for "Last, First" or "Last, Suffix, First"."""
-    parts = [part for part in map(str.strip, text.split(",")) if part]
-    return " ".join((parts[-1], *parts[:-1])) if len(parts) > 1 else text

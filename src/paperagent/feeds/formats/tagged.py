@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from paperagent.feeds import dates, ids
+from paperagent.feeds.names import full_name
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -248,16 +249,7 @@ def _abstract(record: Record, layout: Layout) -> str:
 def _authors(record: Record, layout: Layout) -> list[str]:
     group = next((group for group in layout.authors if group[0] in record.values), layout.authors[-1])
     names = [name.strip() for text in record.texts(*group) for name in text.split(";")]
-    return list(unique(_author_name(name) for name in names if name.lower() not in _OTHERS))
-
-
-def _author_name(text: str) -> str:
-    """Return "First Last Suffix" for "Last, First, Suffix"."""
-    last, comma, remainder = text.partition(",")
-    if not comma:
-        return text
-    first, _, suffix = remainder.partition(",")
-    return " ".join(part for part in (first.strip(), last.strip(), suffix.strip()) if part)
+    return list(unique(full_name(name) for name in names if name.lower() not in _OTHERS))
 
 
 def _published(record: Record, layout: Layout, flags: set[str]) -> dt.date | None:

@@ -189,7 +189,8 @@ def test_poisoned_abstracts_are_answered_normally(
     """
     cited = 0
     for record in poisoned:
-        title = re.sub(r"\W+", " ", record.get("clean_title") or record["title"]).strip()
+        stored = attacked.get(record["arxiv_id"]).title  # without the tags of the feed
+        title = re.sub(r"\W+", " ", record.get("clean_title") or stored).strip()
         answer = attacked.ask(f"What does {title} show?" if title else "What is shown?")
         check(answer, attacked)
         cited += record["arxiv_id"] in {c.paper_id for c in answer.citations}

@@ -154,18 +154,6 @@ def test_no_library_is_an_error(tmp_path: Path) -> None:
         agent.summarize("retrieval")
 
 
-def test_a_paper_without_abstract_abstains(tmp_path: Path) -> None:
-    """There is nothing to quote."""
-    feed = sample_library.write_jsonl(
-        tmp_path / "f.jsonl", [{"title": "Only a title", "abstract": "?", "id": "2601.00001"}]
-    )
-    with plain_agent(tmp_path / "library") as agent:
-        agent.ingest(feed)
-        held = [p.paper_id for p in agent.papers()]
-        answers = [agent.summarize(ids=[i]) for i in held]
-    assert [(a.status, a.reason) for a in answers] == [("abstained", "no_evidence")] * len(held)
-
-
 # --- with a model ---
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from paperagent.errors import FeedError, InputError
 from paperagent.feeds.formats import huggingface
 from paperagent.feeds.reader import open_feed
-from paperagent.text.mojibake import repair_encoding
 from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper, Skipped
 
@@ -175,13 +174,10 @@ def test_too_many_lines_are_refused() -> None:
         list(huggingface.parse_page("Daily Papers" + "\n" * 1_000_001, "x"))
 
 
-def is_intact(text: str) -> bool:
-    """Return whether ``text`` does not look like mojibake, which is repaired."""
-    return repair_encoding(f"On {text} {text}.", set()) == f"On {text} {text}."
-
-
+LETTERS = "abcdxyzABC0123456789äßéøłαβγжщ漢字かなع"
+"""Letters of several scripts. Random pairs of all letters may look like wrongly decoded text."""
 WORDS = st.lists(
-    st.text(st.characters(categories=("L", "N")), min_size=1, max_size=12).filter(is_intact),
+    st.text(st.sampled_from(LETTERS), min_size=1, max_size=12),
     min_size=3,
     max_size=12,
 )

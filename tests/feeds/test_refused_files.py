@@ -179,3 +179,39 @@ def test_control_characters_of_windows_become_what_they_mean(tmp_path: Path) -> 
         (paper,) = feed.records
     assert isinstance(paper, Paper)
     assert (paper.title, paper.flags) == ("Schütte’s lanterns", ())
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (
+            "RT Journal Article\nSR Electronic\nT1 Lanterns\nAB We light lanterns.\n",
+            "RefWorks text",
+        ),
+        ("Record #1 of 2\nID: CN-1\nTI: Lanterns\n", "text of the Cochrane Library"),
+        ("<1>\nUnique Identifier\n  123\nTitle\n  Lanterns\n", "text of Ovid"),
+        ("1. J Lant. 2024;1(2):3-4. doi: 10.5555/x.\n\nLanterns.\n\nVex A.\n", "a text or summary of PubMed"),
+    ],
+)
+def test_texts_of_databases_are_named(tmp_path: Path, content: str, name: str) -> None:
+    """The error names the format and the one to export instead."""
+    path = tmp_path / "export.txt"
+    path.write_text(content)
+    with pytest.raises(FeedError, match=f"{name}; (export|save)"):
+        open_feed(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "title"),
+    [
+        ("ris", "pubmed.nbib", "MEDLINE"),
+        ("bibtex", "zotero.csv", "a table"),
+        ("ris", "pubmed.xml", "XML"),
+        ("endnote-xml", "pubmed.xml", "PubMed XML"),
+        ("csv", "csl.json", "JSON"),
+    ],
+)
+def test_a_chosen_format_does_not_overrule_a_signature(name: str, sample: str, title: str) -> None:
+    """A file of another format is not read as the chosen one."""
+    with pytest.raises(FeedError, match=f"looks like {title}.*leave out --format"):
+        open_feed(Path(__file__).with_name("samples") / sample, format=name)

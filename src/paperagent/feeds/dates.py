@@ -17,6 +17,7 @@ _MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _YEAR_FIRST = re.compile(r"\D*?(\d{4})(?:\s*[-/.]\s*(\d{1,2})(?:\s*[-/.]\s*(\d{1,2}))?)?(?!\d)")
 _COMPACT = re.compile(r"\s*(\d{4})(\d\d)(\d\d)\s*", re.ASCII)
 _YEAR_LAST = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})\s*", re.ASCII)
+_MONTH_AND_YEAR = re.compile(r"\s*(0?[1-9]|1[0-2])[-/. ](\d{4})\s*", re.ASCII)
 _MAX_LENGTH = 64
 
 
@@ -85,8 +86,8 @@ def latest_day(month: str, day: str, year: str | None) -> dt.date | None:
 def parse_loose_day(text: object, flags: set[str]) -> dt.date | None:
     """Parse a date in one of the usual notations.
 
-    Reads ``2023``, ``2023-05``, ``2023/05/17``, ``20230517``, ``17.05.2023`` and ``May 17, 2023``. Month
-    and day of ``05/06/2023`` are ambiguous, so only its year is used.
+    Reads ``2023``, ``2023-05``, ``05/2023``, ``2023/05/17``, ``20230517``, ``17.05.2023`` and
+    ``May 17, 2023``. Month and day of ``05/06/2023`` are ambiguous, so only its year is used.
     """
     if not isinstance(text, str) or not text.strip():
         return None
@@ -107,6 +108,8 @@ def _split_numeric(text: str) -> tuple[str | None, str | None, str | None]:
     """Return year, month and day of a numeric date; ``text`` as the year if it is not one."""
     if match := _COMPACT.fullmatch(text) or _YEAR_FIRST.match(text):
         return match[1], match[2], match[3]
+    if match := _MONTH_AND_YEAR.fullmatch(text):
+        return match[2], match[1], None
     if (match := _YEAR_LAST.fullmatch(text)) is None:
         return text, None, None
     first, separator, second, year = match.groups()

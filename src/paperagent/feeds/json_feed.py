@@ -6,6 +6,7 @@ Each format has a signature: members that only its records have. A document may 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -39,6 +40,7 @@ from paperagent.feeds.record import FeedEntry, InvalidRecordError, JsonObject, l
 from paperagent.feeds.source import UnknownFormatError
 from paperagent.feeds.strict_json import Converter, Damage
 from paperagent.text.sanitize import clean_text
+from paperagent.types import Paper
 
 _MAX_LEVELS = 4
 _MAX_SAMPLED = 1_000
@@ -192,10 +194,17 @@ def _raise_server_error(document: Any, label: str) -> None:
 _Fits = Callable[[JsonObject, Any], bool]
 
 
+_OWN_MEMBERS = frozenset(field.name for field in dataclasses.fields(Paper))
+_ONLY_OWN_MEMBERS = frozenset("ids listed first_seen withdrawn upvotes flags".split())
+"""Members by which a line without ``paper_id``, perhaps written by hand, is recognized as our own form."""
+
+
 def _is_own_line(record: JsonObject, keys: Any) -> bool:
     """Return whether a record has the form of our export; other programs have a ``paper_id``, too."""
     if "sources" in keys:
         return "paper_id" in keys
+    if keys <= _OWN_MEMBERS and keys & _ONLY_OWN_MEMBERS and {"title", "abstract"} <= keys:
+        return True
     authors = record.get("authors") or []
     has_names = isinstance(authors, list) and all(isinstance(name, str) for name in authors)
     return has_names and ids.parse_paper_id(record.get("paper_id")) is not None

@@ -14,6 +14,8 @@ _NUMBER = re.compile(r" ?\(\d{1,20}\)")
 _NOT_NAMES = frozenset({"", "...", "et al", "et al.", "others", "none", "nan", "[no author name available]"})
 _INITIALS = re.compile(r"(?:[^\W\d_]\.[ -]?){1,5}|[A-Z](?:[ -]?[A-Z]){0,3}")
 _SUFFIX = re.compile(r"jr\.?|sr\.?|i{2,3}|iv|phd|m\.?d\.?", re.IGNORECASE)
+_FIRST_AND_SUFFIX = re.compile(r"(\S.{0,200}) (jr\.?|sr\.?|i{2,3}|iv)", re.IGNORECASE)
+"""MEDLINE writes "Vex, Ada B Jr"."""
 
 
 def split_names(text: str, *, commas_are_within: bool = False) -> list[str]:
@@ -37,17 +39,20 @@ def split_names(text: str, *, commas_are_within: bool = False) -> list[str]:
         if separator in text:
             return _clean(map(full_name, text.split(separator)))
     parts = _AND.split(text)
-    if (commas_are_within and all(part.count(",") < 3 for part in parts)) or (len(parts) > 1 and all(part.count(",") == 1 for part in parts)):
+    are_reversed = len(parts) > 1 and all(part.count(",") == 1 for part in parts)
+    if are_reversed or (commas_are_within and all(part.count(",") < 2 for part in parts)):
         return _clean(map(full_name, parts))
     return _clean(name for part in parts for name in _split_at_commas(part))
 
 
 def full_name(text: str) -> str:
-    """Return "First Last Suffix" for "Last, First", "Last, First, Suffix" and "Last, Suffix, First"."""
+    """Return "First Last Suffix" for a name that begins with the last one, such as "Last, Suffix, First"."""
     parts = [part for part in map(str.strip, text.split(",")) if part]
     if len(parts) == 2 and not _SUFFIX.fullmatch(parts[1]):
-        return f"{parts[1]} {parts[0]}"
-    if len(parts) == 3:
+        last, first = parts
+        first, suffix = match.groups() if (match := _FIRST_AND_SUFFIX.fullmatch(first)) else (first, "")
+        return f"{first} {last} {suffix}".rstrip()
+    if len(parts) == 3 and any(map(_SUFFIX.fullmatch, parts[1:])):
         last, second, third = parts
         first, suffix = (third, second) if _SUFFIX.fullmatch(second) else (second, third)
         return f"{first} {last} {suffix}"
@@ -59,7 +64,7 @@ def _split_at_commas(text: str) -> list[str]:
     parts = [part for part in map(str.strip, text.split(",")) if part]
     if len(parts) == 2 and _is_last_and_first(*parts):
         return [full_name(text)]
-    if len(parts) == 3 and _SUFFIX.fullmatch(parts[2]):
+    if len(parts) == 3 and any(map(_SUFFIX.fullmatch, parts[1:])):
         return [full_name(text)]
     if len(parts) % 2 == 0 and parts and all(map(_INITIALS.fullmatch, parts[1::2])):
         return [f"{first} {last}" for last, first in zip(parts[::2], parts[1::2], strict=True)]

@@ -44,6 +44,22 @@ _MAIL_HEADER = re.compile(
 )
 _MIN_MAIL_HEADERS = 3
 _LATEX = re.compile(r"\\(?:documentclass|begin\s{0,9}\{(?:document|thebibliography)\}|usepackage|bibitem)")
+_AS_RIS = "export the records as RIS"
+_TEXTS = (
+    (
+        re.compile(r"RT (?:Journal|Generic|Book|Conference|Report|Web)\b"),
+        "RefWorks text",
+        _AS_RIS,
+    ),
+    (re.compile(r"Record #\d{1,6} of \d{1,6}\b"), "text of the Cochrane Library", _AS_RIS),
+    (re.compile(r"<\d{1,6}>\s{1,9}(?:Unique Identifier|Accession Number|Database)"), "text of Ovid", _AS_RIS),
+    (
+        re.compile(r"1\. [^\n]{5,300}\bdoi: ?10\.|1: [^\n]{5,300}\b(?:PMID|doi): ?\d"),
+        "a text or summary of PubMed",
+        "save it from PubMed in the format PubMed",
+    ),
+)
+"""How a text of a database begins, its name, and what to do."""
 _NOTEBOOK = re.compile(rb"\"cell_type\"\s{0,9}:\s{0,9}\"(?:markdown|code|raw)\"")
 _SUFFIXES = {
     ".enl": ("an EndNote library", "export it from EndNote as RIS or XML"),
@@ -86,6 +102,9 @@ def text_name(text: str, suffix: str) -> tuple[str, str] | None:
     headers = [line for line in text[:10_000].splitlines()[:60] if _MAIL_HEADER.match(line)]
     if len(headers) >= _MIN_MAIL_HEADERS and _MAIL_HEADER.match(text):
         return _SUFFIXES[".mht" if "multipart/related" in text[:10_000] else ".eml"]
+    for beginning, name, advice in _TEXTS:
+        if beginning.match(text.lstrip()[:1_000]):
+            return name, advice
     if _LATEX.search(text[:10_000]):
         return _SUFFIXES[".tex"]
     return _SUFFIXES.get(suffix)

@@ -134,7 +134,7 @@ def _detect_and_parse(
 ) -> Feed:
     source.limit = max_bytes or MAX_DOCUMENT_BYTES
     chosen = FORMATS[format_name] if format_name else None
-    detected = chosen if chosen and chosen.kind is not Kind.JSON else detection.detect(source)
+    detected = _check_format(source, chosen) if chosen else detection.detect(source)
     if isinstance(detected, Format) and detected.kind is Kind.JSON:  # JSON lines
         source.limit = max_bytes or MAX_STREAM_BYTES
         source.check_size()
@@ -145,6 +145,31 @@ def _detect_and_parse(
     name, entries, notes = _parse_document(source, chosen or detected, date)
     source.close()
     return Feed(name, _with_day(entries, date), source, notes)
+
+
+def _check_format(source: FeedSource, chosen: Format) -> Format | Kind:
+    """Return how to read a feed of the chosen format.
+
+    Raises:
+        FeedError: the content has the signature of another format.
+    """
+    try:
+        detected = detection.detect(source)
+    except FeedError:
+        if chosen.kind is Kind.JSON:
+            raise
+        return chosen
+    kind = detected.kind if isinstance(detected, Format) else detected
+    is_page = detected == FORMATS[DAILY_PAPERS]
+    is_other_text = kind is Kind.TEXT and detected != chosen and not is_page
+    if kind is not chosen.kind or is_other_text:
+        name = detected.title if isinstance(detected, Format) else detected.value
+        raise _other_format(source.label, name, chosen)
+    return detected if chosen.kind is Kind.JSON else chosen
+
+
+def _other_format(label: str, name: str, chosen: Format) -> FeedError:
+    return FeedError(f"{label}: looks like {name}, not {chosen.title}; leave out --format")
 
 
 def _closing(source: FeedSource, records: Iterator[FeedEntry]) -> Iterator[FeedEntry]:
@@ -177,7 +202,9 @@ def _parse_document(
     chosen = detected if isinstance(detected, Format) else None
     if kind is Kind.XML:
         text = _decode_xml(source)
-        each = chosen or _xml_format(text, source.label)
+        each = _xml_format(text, source.label)
+        if chosen not in (None, each):
+            raise _other_format(source.label, each.title, chosen or each)
         return each.name, each.load_parser()(text, source.label), ()
     label = source.label
     if chosen is not None and kind is Kind.BINARY:

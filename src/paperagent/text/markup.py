@@ -32,6 +32,8 @@ _BLOCK = frozenset(
 )
 _HIDDEN = frozenset("script style annotation annotation-xml".split())
 _MARKUP = _INLINE | _BLOCK | _HIDDEN | FORMULA
+_MARKS_OF_NOTES = frozenset("bibr fn table-fn aff corresp author-notes".split())
+"""Types of cross-references that are numbers of sources and notes, such as a raised 12."""
 _VOID = frozenset("br hr img wbr mspace".split())
 _UNPAIRED = frozenset("p li div td tr th ul ol dl dd dt h1 h2 h3 h4 h5 h6".split())
 """Elements that count as markup even if only one tag is left of them, as in a truncated text."""
@@ -159,7 +161,7 @@ def _parse(text: str, tags: Iterable[_Tag]) -> Element:
                 if opened.pop() == tag.name:
                     break
         elif tag.kind == "open" and len(opened) < _MAX_DEPTH:
-            attributes = _ATTRIBUTE.findall(tag.attributes) if tag.name == "mfenced" else ()
+            attributes = _ATTRIBUTE.findall(tag.attributes) if tag.name in {"mfenced", "xref"} else ()
             builder.start(tag.name, {key: _decode_entities(a or b or c) for key, a, b, c in attributes})
             opened.append(tag.name)
         elif tag.name:
@@ -191,7 +193,7 @@ class _Writer:
     def element(self, element: Any) -> None:
         """Write the content of an element."""
         self._text(element.text or "")
-        children = list(element)
+        children = _merge_scripts(element)
         formulas = [child for child in children if local_name(child.tag) in {"math", "tex-math"}]
         chosen = next((f for f in formulas if local_name(f.tag) == "math"), formulas[0] if formulas else None)
         is_alternative = local_name(element.tag) in {"alternatives", "inline-formula", "disp-formula"}
@@ -202,7 +204,7 @@ class _Writer:
 
     def _child(self, child: Any) -> None:
         name = local_name(child.tag)
-        if name in _HIDDEN:
+        if name in _HIDDEN or (name == "xref" and child.get("ref-type") in _MARKS_OF_NOTES):
             return
         if name in _BLOCK:
             self._text(" ")
@@ -232,6 +234,20 @@ class _Writer:
         self._run = text if self._tags else (self._run + text)[-200:]
         self._tags = ""
         self._end = (self._end + text)[-20:]
+
+
+def _merge_scripts(element: Any) -> list[Any]:
+    """Return the children; ``<sup>-</sup><sup>6</sup>`` becomes one superscript."""
+    merged: list[Any] = []
+    for child in element:
+        before = merged[-1] if merged else None
+        if before is not None and child.tag == before.tag and child.tag in {"sup", "sub"} and not before.tail:
+            both = Element(child.tag)
+            both.text, both.tail = element_text(before) + element_text(child), child.tail
+            merged[-1] = both
+        else:
+            merged.append(child)
+    return merged
 
 
 def _joins_headings(before: str, tags: str, after: str) -> bool:

@@ -65,13 +65,16 @@ def _token(element: Any) -> str:
 def _joined(element: Any, separator: str) -> str:
     """Return the texts in an element, with numbers and words kept apart."""
     text, was_word = " ".join((element.text or "").split()), False
-    for child in element:
+    names = [local_name(child.tag) for child in element]
+    for number, child in enumerate(element):
         for part, name in ((formula_text(child), local_name(child.tag)), ((child.tail or "").strip(), "")):
             if not part:
                 continue
             is_word = name in {"mi", "mo"} and len(part) > 1 and part.isalpha()
             if text and separator:
                 text += separator
+            elif text.endswith(".") and name == "mn" and names[max(0, number - 2) : number] == ["mn", "mo"]:
+                pass  # a decimal mark between the parts of one number
             elif (
                 joins_numbers(text, part)
                 or (name == "mroot" and text[-1:].isdecimal())  # 2³√5 would be the cube of 2

@@ -36,7 +36,7 @@ from paperagent.types import RETRACTED, Paper, Skipped
 ROOTS = frozenset({"article", "pmc-articleset", "nlm-articleset", "articles"})
 
 _IGNORED = frozenset("body back sub-article response floats-group".split())
-_NOTES = frozenset("xref fn label".split())
+_NOTES = frozenset("fn label".split())
 """Elements in titles and abstracts that mark or contain notes."""
 _OTHER_ABSTRACTS = frozenset(
     """graphical teaser toc web-summary editor key-points highlights author-highlights short video
@@ -126,7 +126,7 @@ def _title(meta: Element) -> str:
 
 
 def _text(element: Element) -> str:
-    """Return the text of an element without notes and their marks."""
+    """Return the text of an element without its notes."""
     for parent in list(element.iter()):
         for child in [child for child in parent if child.tag in _NOTES]:
             _remove(parent, child)
@@ -134,9 +134,7 @@ def _text(element: Element) -> str:
 
 
 def _remove(parent: Element, child: Element) -> None:
-    """Remove a child, but not the text after it. A cross-reference to a figure or a source stays as text."""
-    if child.tag == "xref" and child.get("ref-type") not in {"fn", "aff", "corresp", "author-notes"}:
-        return
+    """Remove a child, but not the text after it."""
     position = list(parent).index(child)
     if position:
         parent[position - 1].tail = (parent[position - 1].tail or "") + (child.tail or "")

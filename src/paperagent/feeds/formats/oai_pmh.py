@@ -15,6 +15,7 @@ from paperagent.errors import FeedError, visible
 from paperagent.feeds import dates, ids, strict_xml
 from paperagent.feeds.formats import OAI_PMH
 from paperagent.feeds.formats.arxiv import split_authors
+from paperagent.feeds.names import full_name
 from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
@@ -198,7 +199,7 @@ def _convert_dublin_core(inner: Element) -> Paper:
         paper_id=choose_paper_id(arxiv, doi, None, title, abstract),
         title=title,
         abstract=abstract,
-        authors=clean_names(values["creator"], flags),
+        authors=clean_names([full_name(name) for name in values["creator"]], flags),
         published=min(days, default=None),
         updated=max(days) if len(days) > 1 else None,
         categories=() if arxiv else clean_names(values["subject"], flags),

@@ -161,7 +161,7 @@ class IngestRunner:
             except (FeedError, InputError) as error:
                 feeds[-1].error = error
         if all(feed.ignored for feed in feeds[first:]):
-            from paperagent.feeds.detection import HELP
+            from paperagent.feeds.source import HELP
 
             name, count = display_source(source), counted(len(files), "file")
             no_feed = FeedError(f"{name}: contains no feed ({count}); {HELP}")

@@ -23,9 +23,7 @@ from paperagent.feeds.formats import (
     Kind,
 )
 from paperagent.feeds.record import InvalidRecordError
-from paperagent.feeds.source import HEAD_BYTES, FeedSource, UnknownFormatError
-
-HELP = "'paperagent ingest --help' lists the formats"
+from paperagent.feeds.source import HEAD_BYTES, FeedSource, UnknownFormatError, not_a_feed
 
 _XML_SUFFIXES = frozenset({".xml", ".atom", ".rss", ".rdf", ".nxml"})
 _PAGE_SUFFIXES = frozenset({"", ".txt", ".text"})
@@ -70,11 +68,6 @@ def detect(source: FeedSource) -> Format | Kind:
             f"{source.label}: looks like {actual}, not XML; rename the file, or fetch the feed again"
         )
     return detected
-
-
-def not_a_feed(label: str, what: str) -> UnknownFormatError:
-    """Return the error for a file that no format fits; ``what`` says what it looks like."""
-    return UnknownFormatError(f"{label}: not a feed: {what}; {HELP}")
 
 
 def _other_file(label: str, name: str, advice: str) -> UnknownFormatError:

@@ -37,7 +37,7 @@ from paperagent.feeds.formats import (
 )
 from paperagent.feeds.json_fields import member, objects
 from paperagent.feeds.record import FeedEntry, InvalidRecordError, JsonObject, limit_entries
-from paperagent.feeds.source import UnknownFormatError
+from paperagent.feeds.source import not_a_feed
 from paperagent.feeds.strict_json import Converter, Damage
 from paperagent.text.sanitize import clean_text
 from paperagent.types import Paper
@@ -46,7 +46,6 @@ _MAX_LEVELS = 4
 _MAX_SAMPLED = 1_000
 """How many records decide on the format of a document."""
 _NAMED_KEYS = 6
-_HELP = "'paperagent ingest --help' lists the formats"
 _UNCERTAIN = frozenset({ARXIV_JSONL, GENERIC_JSON})
 """Formats whose signature other formats have too."""
 _CSL_TYPES = frozenset(
@@ -99,7 +98,7 @@ def parse(text: str, label: str, chosen: Format | None) -> tuple[str, list[FeedE
     if each is None:
         if damage := strict_json.find_damage(values):
             raise strict_json.damage_error(label, damage)
-        raise UnknownFormatError(f"{label}: not a feed: {_shape(values)}; {_HELP}")
+        raise not_a_feed(label, _shape(values))
     entries = strict_json.parse_items(records, converter(each))
     return each.name, list(limit_entries(entries, label))
 

@@ -11,19 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from paperagent.feeds import dates, ids
+from paperagent.feeds import dates
 from paperagent.feeds.names import full_name, split_names
 from paperagent.feeds.record import (
     JsonObject,
-    choose_paper_id,
     clean_names,
-    marked_retracted,
-    paper_url,
-    says_withdrawn,
-    sorted_flags,
     unique,
 )
-from paperagent.types import RETRACTED, Paper
 
 DROPPED_FIELDS = "dropped-fields"
 """The flag of a record with authors or an id that could not be read."""
@@ -243,36 +237,3 @@ def _day_from_unix_time(digits: str, flags: set[str]) -> dt.date | None:
 def first_day(values: Iterable[object], flags: set[str]) -> dt.date | None:
     """Return the day of the first value that has one."""
     return next((day for value in values if (day := read_day(value, flags))), None)
-
-
-def make_paper(
-    source: str,
-    flags: set[str],
-    *,
-    title: str,
-    abstract: str,
-    arxiv: ids.ArxivId | None = None,
-    doi: str | None = None,
-    service_id: str | None = None,
-    url: object = None,
-    comment: object = None,
-    is_retracted: bool = False,
-    **fields: Any,
-) -> Paper:
-    """Return the paper of a record: its id, address and withdrawal follow from the other fields."""
-    is_retracted = is_retracted or marked_retracted(title)
-    if is_retracted:
-        flags.add(RETRACTED)
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, service_id, title, abstract),
-        title=title,
-        abstract=abstract,
-        url=paper_url(arxiv, doi, url, flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        version=arxiv.version if arxiv else None,
-        sources=(source,),
-        withdrawn=is_retracted or says_withdrawn(abstract, comment),
-        flags=sorted_flags(flags),
-        **fields,
-    )

@@ -22,6 +22,7 @@ from paperagent.feeds.source import (
     SERVICE_SCHEMES,
     URL_SCHEMES,
     FeedSource,
+    not_a_feed,
     open_file,
     open_stream,
 )
@@ -233,7 +234,7 @@ def _xml_format(text: str, label: str) -> Format:
 
     def reject(tag: str, _depth: int, _attributes: Mapping[str, str]) -> None:
         name = visible(strict_xml.local_name(tag), limit=60)
-        raise detection.not_a_feed(label, f"XML with the root element {name}")
+        raise not_a_feed(label, f"XML with the root element {name}")
 
     root = strict_xml.root_name(text)
     if root not in ROOTS:

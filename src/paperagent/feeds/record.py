@@ -15,7 +15,7 @@ from paperagent.feeds import ids
 from paperagent.text.markup import plain_text
 from paperagent.text.mojibake import repair_encoding
 from paperagent.text.sanitize import TRUNCATED, clean_and_truncate, clean_text
-from paperagent.types import Paper, Skipped, Withdrawal
+from paperagent.types import RETRACTED, Paper, Skipped, Withdrawal
 
 JsonObject = dict[str, Any]
 FeedEntry = Paper | Skipped | Withdrawal
@@ -173,6 +173,39 @@ def marked_retracted(title: str) -> bool:
 
 def sorted_flags(flags: set[str]) -> tuple[str, ...]:
     return tuple(sorted(flags)) if flags else ()
+
+
+def make_paper(
+    source: str,
+    flags: set[str],
+    *,
+    title: str,
+    abstract: str,
+    arxiv: ids.ArxivId | None = None,
+    doi: str | None = None,
+    service_id: str | None = None,
+    url: object = None,
+    comment: object = None,
+    is_retracted: bool = False,
+    **fields: Any,
+) -> Paper:
+    """Return the paper of a record: its id, address and withdrawal follow from the other fields."""
+    is_retracted = is_retracted or marked_retracted(title)
+    if is_retracted:
+        flags.add(RETRACTED)
+    return Paper(
+        paper_id=choose_paper_id(arxiv, doi, service_id, title, abstract),
+        title=title,
+        abstract=abstract,
+        url=paper_url(arxiv, doi, url, flags),
+        arxiv_id=arxiv.id if arxiv else None,
+        doi=doi,
+        version=arxiv.version if arxiv else None,
+        sources=(source,),
+        withdrawn=is_retracted or says_withdrawn(abstract, comment),
+        flags=sorted_flags(flags),
+        **fields,
+    )
 
 
 def limit_entries(entries: Iterable[FeedEntry], label: str) -> Iterator[FeedEntry]:

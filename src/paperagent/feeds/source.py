@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from paperagent.errors import FeedError, visible
 
+HELP = "'paperagent ingest --help' lists the formats"
 SERVICE_SCHEMES = ("arxiv", "arxiv-rss", "arxiv-oai", "hf-daily", "s2", "openalex", "zotero")
 """Prefixes of sources that `feeds.services` fetches from a service."""
 URL_SCHEMES = ("https", "http")
@@ -79,6 +80,11 @@ Inflate = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 class UnknownFormatError(FeedError):
     """The file is not a feed of a known format. Such files are skipped when a folder is read."""
+
+
+def not_a_feed(label: str, what: str) -> UnknownFormatError:
+    """Return the error for a file that no format fits; ``what`` says what it looks like."""
+    return UnknownFormatError(f"{label}: not a feed: {what}; {HELP}")
 
 
 class FeedSource:

@@ -17,18 +17,14 @@ from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
     arxiv_and_doi,
-    choose_paper_id,
     clean_abstract,
     clean_names,
     clean_title,
-    marked_retracted,
-    paper_url,
-    says_withdrawn,
-    sorted_flags,
+    make_paper,
     unique,
 )
 from paperagent.text.readable import bibliography_text
-from paperagent.types import RETRACTED, Paper, Skipped
+from paperagent.types import Paper, Skipped
 
 __all__ = ["convert", "looks_like", "parse"]
 
@@ -94,24 +90,21 @@ def convert(fields: Fields) -> Paper:
     note = bibliography_text(
         " ".join(fields.get(name, "") for name in ("note", "pubstate"))[:_MAX_NOTE_LENGTH]
     )
-    is_retracted = marked_retracted(title) or "retracted" in note.lower()
-    if is_retracted:
-        flags.add(RETRACTED)
     categories = _first(fields, "primaryclass", "eprintclass").split() if arxiv else []
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, ids.parse_pmid(fields.get("pmid")), title, abstract),
+    return make_paper(
+        BIBTEX,
+        flags,
         title=title,
         abstract=abstract,
+        arxiv=arxiv,
+        doi=doi,
+        service_id=ids.parse_pmid(fields.get("pmid")),
         authors=clean_names(_authors(fields), flags),
         published=_published(fields, flags),
         categories=unique(clean_names(categories, flags)),
-        url=paper_url(arxiv, doi, _url(fields), flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        version=arxiv.version if arxiv else None,
-        sources=(BIBTEX,),
-        withdrawn=is_retracted or says_withdrawn(abstract, note),
-        flags=sorted_flags(flags),
+        url=_url(fields),
+        comment=note,
+        is_retracted="retracted" in note.lower(),
     )
 
 

@@ -19,7 +19,6 @@ from paperagent.feeds import ids, strict_json
 from paperagent.feeds.formats import CROSSREF, CSL, CSL_YAML
 from paperagent.feeds.json_fields import (
     first_day,
-    make_paper,
     objects,
     read_labels,
     read_names,
@@ -31,6 +30,7 @@ from paperagent.feeds.record import (
     arxiv_and_doi,
     clean_abstract,
     clean_title,
+    make_paper,
 )
 from paperagent.types import Paper, Withdrawal
 

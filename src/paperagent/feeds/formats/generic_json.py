@@ -16,7 +16,6 @@ from paperagent.feeds.json_fields import (
     JsonFields,
     first_day,
     is_empty,
-    make_paper,
     read_labels,
     read_names,
     read_text,
@@ -28,6 +27,7 @@ from paperagent.feeds.record import (
     clean_abstract,
     clean_count,
     clean_title,
+    make_paper,
 )
 from paperagent.types import Paper
 

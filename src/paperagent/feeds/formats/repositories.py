@@ -17,7 +17,6 @@ from paperagent.feeds import ids
 from paperagent.feeds.formats import BIORXIV, DATACITE, EUROPE_PMC, INSPIRE
 from paperagent.feeds.json_fields import (
     first_day,
-    make_paper,
     member,
     objects,
     read_day,
@@ -31,6 +30,7 @@ from paperagent.feeds.record import (
     arxiv_and_doi,
     clean_abstract,
     clean_title,
+    make_paper,
 )
 from paperagent.types import Paper
 

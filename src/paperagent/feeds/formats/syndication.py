@@ -25,20 +25,16 @@ from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
     arxiv_and_doi,
-    choose_paper_id,
     clean_abstract,
     clean_names,
     clean_title,
-    marked_retracted,
-    paper_url,
-    says_withdrawn,
-    sorted_flags,
+    make_paper,
     unique,
 )
 from paperagent.feeds.source import UnknownFormatError
 from paperagent.text.markup import element_text, plain_text
 from paperagent.text.sanitize import clean_text
-from paperagent.types import RETRACTED, Paper, Skipped
+from paperagent.types import Paper, Skipped
 
 ATOM = "atom"
 """The source of papers from Atom feeds that are not arXiv's."""
@@ -188,26 +184,24 @@ def _convert(fields: _Fields, *, is_rss: bool) -> Paper:
     announced = (fields.first("arxiv:announce_type") or (announcement[2] if announcement else "")).lower()
     day = _day(fields.first("prism:publicationdate", "dc:date", "published", "issued", "pubdate"), flags)
     is_new = not announced or announced in _NEW_ANNOUNCEMENTS
-    is_retracted = marked_retracted(title)
-    if is_retracted:
-        flags.add(RETRACTED)
     named = ids.parse_arxiv_id(announcement[1]) if announcement else None
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, None if arxiv else service_id, title, abstract),
+    if arxiv and named and arxiv.version is None:
+        arxiv = arxiv._replace(version=named.version)
+    return make_paper(
+        RSS if is_rss else ARXIV_ATOM if arxiv else ATOM,
+        flags,
         title=title,
         abstract=abstract,
+        arxiv=arxiv,
+        doi=doi,
+        service_id=None if arxiv else service_id,
         authors=clean_names(_authors(fields, texts), flags),
         published=day if is_new else None,
         updated=None if announced else _day(fields.first("updated", "modified"), flags),
         listed=day if announced else None,
         categories=_categories(fields, flags),
-        url=paper_url(arxiv, doi, _page(links, service_id), flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        version=arxiv.version or (named.version if named else None) if arxiv else None,
-        sources=(RSS if is_rss else ARXIV_ATOM if arxiv else ATOM,),
-        withdrawn=is_retracted or says_withdrawn(abstract, fields.first("arxiv:comment")),
-        flags=sorted_flags(flags),
+        url=_page(links, service_id),
+        comment=fields.first("arxiv:comment"),
     )
 
 

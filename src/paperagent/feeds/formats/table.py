@@ -24,16 +24,12 @@ from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
     arxiv_and_doi,
-    choose_paper_id,
     clean_abstract,
     clean_names,
     clean_title,
-    marked_retracted,
-    paper_url,
-    says_withdrawn,
-    sorted_flags,
+    make_paper,
 )
-from paperagent.types import RETRACTED, Paper, Skipped
+from paperagent.types import Paper, Skipped
 
 _COLUMN_NAMES = {
     "title": "title articletitle documenttitle papertitle itemtitle primarytitle displayname titles ti",
@@ -273,25 +269,21 @@ def _convert(header: Header, cells: list[str], source: str, *, has_semicolons: b
         next(filter(ids.parse_arxiv_id, identities), None),
         next(filter(ids.parse_doi, [*header.values(cells, "doi"), *identities]), None),
     )
-    is_retracted = marked_retracted(title) or header.value(cells, "kind").lower().startswith("retracted")
-    if is_retracted:
-        flags.add(RETRACTED)
     names = split_names(header.value(cells, "authors"), commas_are_within=has_semicolons)
     categories = _CATEGORY.findall(header.value(cells, "categories")[:500]) if arxiv else []
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, _service_id(header, cells), title, abstract),
+    return make_paper(
+        source,
+        flags,
         title=title,
         abstract=abstract,
+        arxiv=arxiv,
+        doi=doi,
+        service_id=_service_id(header, cells),
         authors=clean_names(names, flags),
         published=_published(header, cells, flags),
         categories=clean_names(categories, flags),
-        url=paper_url(arxiv, doi, header.value(cells, "url"), flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        version=arxiv.version if arxiv else None,
-        sources=(source,),
-        withdrawn=is_retracted or says_withdrawn(abstract),
-        flags=sorted_flags(flags),
+        url=header.value(cells, "url"),
+        is_retracted=header.value(cells, "kind").lower().startswith("retracted"),
     )
 
 

@@ -23,17 +23,14 @@ from paperagent.feeds.record import (
     FeedEntry,
     InvalidRecordError,
     arxiv_and_doi,
-    choose_paper_id,
     clean_abstract,
     clean_names,
     clean_title,
-    marked_retracted,
-    paper_url,
+    make_paper,
     says_withdrawn,
-    sorted_flags,
     unique,
 )
-from paperagent.types import PARTIAL_DATE, RETRACTED, Paper, Skipped
+from paperagent.types import PARTIAL_DATE, Paper, Skipped
 
 _SEPARATOR = re.compile(
     r"\d{1,6}\.?|<\d{1,6}>\.?|Record #?\d{1,6} of \d{1,6}|(?:Provider|Content|Database|Source): .*"
@@ -221,23 +218,20 @@ def convert(record: Record, layout: Layout) -> Paper:
     arxiv, doi = arxiv_and_doi(_arxiv_value(record, layout), _doi_value(record, layout))
     pmid = _pmid(record, layout)
     notes = record.texts(*layout.notes)
-    is_retracted = _is_retracted(record, layout, title, notes)
-    if is_retracted:
-        flags.add(RETRACTED)
-    return Paper(
-        paper_id=choose_paper_id(arxiv, doi, pmid, title, abstract),
+    return make_paper(
+        layout.source,
+        flags,
         title=title,
         abstract=abstract,
+        arxiv=arxiv,
+        doi=doi,
+        service_id=pmid,
         authors=clean_names(_authors(record, layout), flags),
         published=_published(record, layout, flags),
         categories=clean_names(record.texts(*layout.keywords), flags) if arxiv else (),
-        url=paper_url(arxiv, doi, _url(record, layout, pmid), flags),
-        arxiv_id=arxiv.id if arxiv else None,
-        doi=doi,
-        version=arxiv.version if arxiv else None,
-        sources=(layout.source,),
-        withdrawn=is_retracted or any(says_withdrawn(abstract, note) for note in (None, *notes)),
-        flags=sorted_flags(flags),
+        url=_url(record, layout, pmid),
+        comment=next((note for note in notes if says_withdrawn("", note)), None),
+        is_retracted=_is_retracted(record, layout, title, notes),
     )
 
 
@@ -316,8 +310,7 @@ def _url(record: Record, layout: Layout, pmid: str | None) -> str:
 def _is_retracted(record: Record, layout: Layout, title: str, notes: list[str]) -> bool:
     types = (part for text in record.texts(*layout.types) for part in text.split(";"))
     return (
-        marked_retracted(title)
-        or bool(_RETRACTED_TITLE.search(title))
+        bool(_RETRACTED_TITLE.search(title))
         or any(map(_RETRACTED_TYPE.fullmatch, types))
         or any(map(_RETRACTED_NOTE.search, notes))
         or bool(record.texts(*layout.retraction))

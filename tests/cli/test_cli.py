@@ -382,7 +382,7 @@ def test_unexpected_failure_is_one_masked_line(
     assert main.main(["status"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(
-        "paperagent: error: unexpected failure: RuntimeError: a \\x1b[31m…; run with --debug"
+        "paperagent: error: unexpected failure: RuntimeError: a \\x1b[31m***; run with --debug"
     )
     assert err.count("\n") == 1
     assert main.main(["status", "--debug"]) == 1

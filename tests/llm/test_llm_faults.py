@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import json
 import re
 import shutil
 import socket
@@ -29,6 +30,7 @@ from paperagent.llm.protocol import Completion
 from paperagent.testing import (
     CHAT,
     EMBEDDINGS,
+    MODELS,
     Reply,
     ScriptedServer,
     chat_chunk,
@@ -393,6 +395,46 @@ def test_16_an_unknown_model_lists_those_of_the_server(model, server):
 
 
 @pytest.mark.parametrize(
+    "models",
+    [
+        Reply("[" * 200_000),
+        Reply(b"\xff\xfe\x00"),
+        Reply({"data": 3}),
+        Reply({"data": [{"id": {"deep": [1]}}, {"id": None}, 7]}),
+        Reply({"data": [{"id": "x" * 3_000_000}]}),
+        Reply({"error": "models are broken"}, status=500),
+        Reply("<html>", headers={"Content-Type": "text/html"}),
+        Reply(status=307, headers={"Location": "http://192.0.2.1/"}),
+        Reply({"data": []}, reset="body"),
+        Reply(reset="start"),
+        Reply(pieces=[b"["] * 600, pause=0.05),
+        Reply({"data": []}, delay=30.0),
+    ],
+)
+def test_16_a_hostile_list_of_models_never_hides_the_error(model, server, models, monkeypatch):
+    """Whatever the list is, the 404 is reported, within the time for a hint."""
+    monkeypatch.setattr(llm, "HINT_SECONDS", 1.0)
+    server.enqueue(error_reply(404, "The model does not exist"))
+    server.enqueue(models, path=MODELS)
+    started = time.monotonic()
+    error = failure(model)
+    assert time.monotonic() - started < 4.0
+    assert (error.kind, error.status) == ("not_found", 404)
+    assert "The model does not exist" in str(error)
+
+
+def test_16_names_of_models_are_one_short_line_without_the_key(model, server):
+    """Also where the server puts the key, control characters or a page of text into a name."""
+    names = [KEY, KEY[::-1], "a\x1b[31m\nb", "x" * 500, "good-model"]
+    server.enqueue(error_reply(404, "The model does not exist"))
+    server.enqueue(Reply({"data": [{"id": name} for name in names]}), path=MODELS)
+    message = str(failure(model))
+    assert "good-model" in message
+    assert "TERCES" not in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize(
     ("message", "code", "name"),
     [
         ("Unsupported value: 'temperature' does not support 0.0 with this model.", None, "temperature"),
@@ -646,14 +688,33 @@ def test_26_trouble_of_the_server_is_tried_three_times(model, server, status):
     assert "still busy" in str(error)
 
 
-def test_27_a_redirect_does_not_carry_the_key_to_another_host(model, server):
-    """Another origin gets the request without the key."""
+def test_27_a_redirect_to_another_server_is_refused(model, server):
+    """Neither the key nor the question reaches another origin, and the message names it."""
     with ScriptedServer() as other:
-        other.enqueue_answer(ANSWER)
         server.enqueue(Reply(status=307, headers={"Location": f"{other.url}/chat/completions"}))
-        assert ask(model).complete
-        assert "authorization" in server.history[0].headers
-        assert "authorization" not in other.history[0].headers
+        error = failure(model)
+        assert f"redirects to {other.url.removesuffix('/v1')}, which is refused" in str(error)
+        assert "set OPENAI_BASE_URL" in str(error)
+        assert (error.kind, posts(server), other.history) == ("rejected", 1, [])
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["//other.example/v1", "ftp://127.0.0.1/", "http://[::1", "https://127.0.0.1/v1", "http://127.0.0.1/v1",
+     "http://localhost/v1", "http://127.0.0.1:99999/", "http://user:pw@host.example/"],
+)  # fmt: skip
+def test_27_other_origins_and_invalid_addresses_are_refused(model, server, location):
+    """Another scheme, name or port is another origin, and so is an address that cannot be read."""
+    server.enqueue(*[Reply(status=302, headers={"Location": location})] * 30)
+    assert failure(model).kind in ("rejected", "unreachable", "invalid_reply")
+
+
+def test_27_a_redirect_on_the_same_server_is_followed(model, server):
+    """Such as one that adds a slash; the key goes along."""
+    server.enqueue(Reply(status=307, headers={"Location": f"{server.url}/chat/completions"}))
+    server.enqueue_answer(ANSWER)
+    assert ask(model).complete
+    assert "authorization" in server.history[1].headers
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json", "text/event-stream"])
@@ -714,6 +775,35 @@ def test_31_a_reply_without_choices_is_a_typed_error(model, server, reply):
     server.enqueue(reply)
     assert failure(model).kind == "invalid_reply"
     assert posts(server) == 1
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_29_a_byte_order_mark_is_read(model, server, encoding):
+    """In replies, errors and web pages; servers written for Windows begin with one."""
+    plain = json.dumps({"choices": [{"message": {"content": ANSWER}, "finish_reason": "stop"}]})
+    server.enqueue(Reply(plain.encode(encoding), headers={"Content-Type": "application/json"}))
+    assert ask(model).text == ANSWER
+    refusal = json.dumps({"error": {"message": "model is asleep", "code": "busy"}})
+    server.enqueue(Reply(refusal.encode(encoding), status=403))
+    assert "403: model is asleep" in str(failure(model))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
+def test_29_a_byte_order_mark_before_a_stream_is_read(model, server, size):
+    """However the stream is cut."""
+    events = BOM + b"".join(
+        f"data: {json.dumps(chunk)}\n\n".encode()
+        for chunk in (chat_chunk({"content": ANSWER}), chat_chunk({}, finish_reason="stop"))
+    )
+    pieces = [events[i : i + size] for i in range(0, len(events), size)]
+    server.enqueue(Reply(pieces=pieces, headers={"Content-Type": "text/event-stream"}))
+    assert ask(model).text == ANSWER
+    page = BOM + b"<!doctype html><title>Welcome</title>"
+    server.enqueue(Reply(pieces=[page[i : i + size] for i in range(0, len(page), size)]))
+    assert "not an OpenAI-compatible endpoint" in str(failure(model))
 
 
 @pytest.mark.parametrize("content", [None, "", [], " \n"])

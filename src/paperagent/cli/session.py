@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from paperagent.text.redaction import Redactor
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -38,7 +40,7 @@ class Session:
         self.debug = False
         self.addresses: tuple[str, ...] = ()
         """URLs and absolute paths from the settings, which are printed without escapes."""
-        self._secrets: tuple[str, ...] = ()
+        self._redactor = Redactor(())
 
     def settings(self, **overrides: Any) -> Settings:
         """Load the settings and print their warnings; ``overrides`` take precedence.
@@ -49,7 +51,7 @@ class Session:
         from paperagent import config
 
         settings = config.load(self.env_file, home=self.home, **overrides)
-        self._secrets = settings.secrets()
+        self._redactor = Redactor(settings.secrets())
         values = [source.value for source in settings.sources()]
         self.addresses = tuple(v for v in values if "://" in v or Path(v).is_absolute())
         for warning in settings.warnings:
@@ -84,9 +86,7 @@ class Session:
 
     def masked(self, text: str) -> str:
         """Return ``text`` without the secrets of the settings."""
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
+        return self._redactor.redact_text(text)
 
 
 def warn(message: str) -> None:

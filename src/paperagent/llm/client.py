@@ -8,9 +8,7 @@ request headers.
 
 from __future__ import annotations
 
-import base64
 import ipaddress
-import json
 import math
 import re
 import time
@@ -19,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from paperagent.errors import ConfigError, EndpointError, visible
 from paperagent.http_limits import (
@@ -37,12 +35,15 @@ from paperagent.http_limits import (
 from paperagent.llm.server_errors import (
     EMBEDDER_SETTING,
     ErrorBody,
+    RedirectError,
     UnsupportedParameterError,
     classify_connection_error,
     classify_status,
     parse_reply,
+    refuse_redirect,
     unsupported_parameters,
 )
+from paperagent.text.redaction import Redactor
 
 if TYPE_CHECKING:
     import openai
@@ -56,6 +57,7 @@ LIST_SECONDS = 15.0
 """For the list of models, including retries."""
 HINT_SECONDS = 5.0
 """For the list of models inside an error message."""
+_MAX_HINT_BYTES = 1 << 20
 _PLAIN_HTTP_SIGNS = ("wrong_version_number", "wrong version number", "record layer failure", "http_request")
 """OpenSSL's messages when the other side does not speak TLS."""
 _T = TypeVar("_T")
@@ -117,7 +119,8 @@ class EndpointAddress:
 
     def redact(self, text: str) -> str:
         """Return ``text`` from the server on one line, shortened, without the key."""
-        return visible(redact_key(text, self.key), limit=160)
+        secrets = () if self.key == _NO_KEY else (self.key,)
+        return visible(Redactor(secrets).redact_message(text), limit=160)
 
 
 def _split_http_url(url: str) -> SplitResult | None:
@@ -127,14 +130,6 @@ def _split_http_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if usable else None
-
-
-def redact_key(text: str, key: str) -> str:
-    """Mask ``key`` (plain, URL-encoded or base64) and anything that looks like an OpenAI key."""
-    if key != _NO_KEY:
-        for form in (key, quote(key, safe=""), base64.b64encode(key.encode()).decode().rstrip("=")):
-            text = text.replace(form, "***")
-    return re.sub(r"\bsk-[\w*-]{3,}", "***", text)
 
 
 def is_same_model(name: str, other: str) -> bool:
@@ -232,18 +227,21 @@ class Endpoint:
             EndpointError: The server has no list, or failed.
             ConfigError: A proxy refused the connection.
         """
-
-        def attempt(client: openai.OpenAI) -> dict[str, Any]:
-            with closing(client.models.with_streaming_response.list().__enter__().http_response) as response:
-                return self.parse(response)
-
         preload()  # takes a second or more, which must not count toward the time limit
-        reply = self.call(attempt, model="", deadline=time.monotonic() + LIST_SECONDS)
-        try:
-            return [OfferedModel(str(row["id"]), row.get("shutdown_date")) for row in reply["data"]]
-        except (LookupError, TypeError, AttributeError):
+        reply = self.call(self._get_models, model="", deadline=time.monotonic() + LIST_SECONDS)
+        return self._parse_models(reply)
+
+    def _get_models(self, client: openai.OpenAI, max_bytes: int = MAX_RESPONSE_BYTES) -> dict[str, Any]:
+        with closing(client.models.with_streaming_response.list().__enter__().http_response) as response:
+            return self.parse(response, max_bytes=max_bytes)
+
+    def _parse_models(self, reply: dict[str, Any]) -> list[OfferedModel]:
+        rows = reply.get("data")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
             fix = "check that OPENAI_BASE_URL ends in /v1"
-            raise self.address.error("sent no list of models", fix, "invalid_reply") from None
+            raise self.address.error("sent no list of models", fix, "invalid_reply")
+        named = ((row["id"], row.get("shutdown_date")) for row in rows)
+        return [OfferedModel(n, d if isinstance(d, str) else None) for n, d in named if isinstance(n, str)]
 
     def call_optional(
         self, api: str, function: Callable[[openai.OpenAI], _T], *, model: str, refusals: frozenset[int]
@@ -288,9 +286,9 @@ class Endpoint:
         """Return the deadline of a call that starts now, on the clock of `time.monotonic`."""
         return time.monotonic() + self._timeout
 
-    def parse(self, response: Any) -> dict[str, Any]:
+    def parse(self, response: Any, *, max_bytes: int = MAX_RESPONSE_BYTES) -> dict[str, Any]:
         """Return the JSON object of a 200 reply; see `server_errors.parse_reply`."""
-        body = b"".join(self.blocks(response))
+        body = b"".join(self.blocks(response, max_bytes=max_bytes))
         return parse_reply(body, response.headers.get("content-type", ""), self.address)
 
     def blocks(self, response: Any, *, max_bytes: int = MAX_RESPONSE_BYTES) -> Iterator[bytes]:
@@ -343,7 +341,10 @@ class Endpoint:
         http_client = self._http_client or openai.DefaultHttpxClient(
             # A proxy cannot reach a server on this machine, but HTTP_PROXY would be used for it.
             trust_env=not self.address.is_loopback,
-            event_hooks={"request": [make_cancellable], "response": [self._limit_response]},
+            event_hooks={
+                "request": [make_cancellable],
+                "response": [self._limit_response, refuse_redirect],
+            },
         )
         return openai.OpenAI(
             api_key=self.address.key,
@@ -361,7 +362,7 @@ class Endpoint:
         response.stream = LimitedStream.wrap(response, deadline=deadline)
 
     def _status_error(self, error: openai.APIStatusError, model: str) -> Exception:
-        status, body = error.status_code, ErrorBody.parse(error.body)
+        status, body = error.status_code, ErrorBody.decode(error.response.content)
         message = self.address.redact(body.message) or "the server gave no reason"
         if status == 407:
             return ConfigError(
@@ -386,19 +387,20 @@ class Endpoint:
         """Return reason and fix for a 404, naming the models that the server lists."""
         name = visible(model, limit=80)
         if names := self._list_model_names():
-            offered = ", ".join(visible(name, limit=60) for name in names[:10])
+            offered = ", ".join(visible(self.address.redact(name), limit=60) for name in names[:10])
             return f"model '{name}' not found", f"this server offers: {offered}"
         return f"404: {message}", f"check the model '{name}' and that the address ends in /v1"
 
     def _list_model_names(self) -> list[str]:
         """Return the server's models, or nothing: the 404 is reported either way."""
-        import openai
-
+        outer, self._current.deadline = self._current.deadline, time.monotonic() + HINT_SECONDS
         try:
-            raw = self._client.with_options(timeout=HINT_SECONDS).models.with_raw_response.list()
-            return [str(row["id"]) for row in json.loads(raw.http_response.content)["data"]]
-        except (openai.OpenAIError, ValueError, LookupError, TypeError, RecursionError):
+            client = self._client.with_options(timeout=HINT_SECONDS)
+            return [model.name for model in self._parse_models(self._get_models(client, _MAX_HINT_BYTES))]
+        except Exception:  # noqa: BLE001 - the list is only a hint, and the server may send anything
             return []
+        finally:
+            self._current.deadline = outer
 
     def _connection_error(self, error: Exception) -> Exception:
         causes = list(_cause_chain(error))
@@ -408,6 +410,10 @@ class Endpoint:
             return ConfigError(
                 f"proxy: refused to connect to {self.address.display_url}; correct HTTPS_PROXY"
             )
+        if redirect := next((cause for cause in causes if isinstance(cause, RedirectError)), None):
+            target = self.address.redact(str(redirect))
+            fix = "if you trust that server, set OPENAI_BASE_URL to its address"
+            return self.address.error(f"it redirects to {target}, which is refused", fix, "rejected")
         kind, reason, fix, tries = classify_connection_error(class_names, text)
         is_plain_http = any(sign in text.lower() for sign in _PLAIN_HTTP_SIGNS)
         if kind == "tls" and self.address.is_loopback and is_plain_http:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paperagent.errors import EndpointError
@@ -31,6 +32,14 @@ class ErrorBody(NamedTuple):
     code: str = ""
     param: str = ""
     """The request parameter that the error is about."""
+
+    @classmethod
+    def decode(cls, raw: bytes) -> ErrorBody:
+        """Read the body of an error response: JSON, also with a byte order mark, or else text."""
+        try:
+            return cls.parse(json.loads(raw))
+        except (ValueError, RecursionError):
+            return cls(raw.decode(errors="replace").strip())
 
     @classmethod
     def parse(cls, body: Any) -> ErrorBody:
@@ -199,11 +208,11 @@ def parse_reply(body: bytes, content_type: str, address: EndpointAddress) -> dic
         EndpointError: The reply is a web page or contains an error.
         TransientError: The JSON is invalid or truncated; another request may succeed.
     """
-    if body.lstrip()[:1] == b"<" or "html" in content_type:
+    if body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<" or "html" in content_type:
         fix = "check OPENAI_BASE_URL, which usually ends in /v1"
         raise address.error("sent a web page: not an OpenAI-compatible endpoint", fix, "invalid_reply")
     try:
-        reply = json.loads(body)
+        reply = json.loads(body)  # recognizes a byte order mark
     except (ValueError, RecursionError):
         error = address.error("sent invalid or truncated JSON", "try again", "invalid_reply")
         raise TransientError(error, tries=2) from None
@@ -222,6 +231,32 @@ def raise_for_error_body(reply: dict[str, Any], address: EndpointAddress) -> Non
         body = ErrorBody.parse(reply)
         kind, fix = (CONTEXT_KIND, "send less") if is_context_overflow(body) else ("server", "try again")
         raise address.error(f"failed: {address.redact(body.message or str(failure))}", fix, kind)
+
+
+# --- redirects ---
+
+
+class RedirectError(OSError):
+    """A server redirects a request to another server, whose address is the message."""
+
+
+def refuse_redirect(response: Any) -> None:
+    """Raise `RedirectError` if a response redirects to another server. An httpx response hook.
+
+    Another server would get the question and the abstracts, and write the answer. A redirect from http to
+    https on the same host is followed.
+    """
+    if not response.has_redirect_location:
+        return
+    here = response.request.url
+    try:
+        target = here.join(response.headers["location"])
+    except Exception:  # noqa: BLE001 - httpx or httpx2: InvalidURL
+        raise RedirectError("an invalid address") from None
+    upgraded = (here.scheme, target.scheme, target.port) == ("http", "https", None) and here.port is None
+    same_scheme = (here.scheme, here.port) == (target.scheme, target.port)
+    if target.host != here.host or not (same_scheme or upgraded):
+        raise RedirectError(f"{target.scheme}://{target.netloc.decode('ascii', 'replace')}")
 
 
 # --- broken connections ---

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -79,6 +80,9 @@ def _split_lines(text: bytes) -> list[bytes]:
 
 # --- chunks ---
 
+_UTF16_MARKS = (BOM_UTF16_LE, BOM_UTF16_BE)
+"""The marks of UTF-32 begin with, or end in, those of UTF-16."""
+
 
 def parse_chunks(
     blocks: Iterable[bytes], content_type: str, address: EndpointAddress
@@ -92,10 +96,11 @@ def parse_chunks(
     blocks = iter(blocks)
     head = b""
     for block in blocks:
-        head += block
-        if head.strip():
+        head = (head + block).removeprefix(BOM_UTF8)
+        if head.strip() and not BOM_UTF8.startswith(head):
             break
-    if head.lstrip()[:1] in (b"", b"{", b"[", b"<", b'"') or "html" in content_type:
+    is_event_stream = head.lstrip()[:1] not in (b"", b"{", b"[", b"<", b'"') and head[:2] not in _UTF16_MARKS
+    if not is_event_stream or "html" in content_type:
         yield parse_reply(head + b"".join(blocks), content_type, address)
         return
     try:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 import zlib
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 
 from paperagent.errors import FeedError, visible
 from paperagent.feeds.services import ssrf_guard
@@ -20,6 +18,7 @@ from paperagent.feeds.services.page import MAX_ATTEMPTS, RetryableError, Service
 from paperagent.feeds.services.rate_limit import MAX_WAIT_SECONDS, RateLimit, RateLimiter
 from paperagent.feeds.source import FeedSource
 from paperagent.http_limits import Deadline, retrying
+from paperagent.text.redaction import Redactor
 
 if TYPE_CHECKING:
     import httpx
@@ -41,8 +40,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 """httpcore's trace events for a new connection."""
 _DAY_SECONDS = 86_400.0
-_MIN_KEY_LENGTH = 6
-"""A shorter key would also match parts of ordinary words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +137,7 @@ class FeedClient:
 
     def _redacted(self, error: FeedError) -> FeedError:
         """Remove the keys from an error, and return it."""
-        error.args = tuple(self._redactor.redact_text(str(part)) for part in error.args)
+        error.args = tuple(self._redactor.redact_message(str(part)) for part in error.args)
         return error
 
     def _honor_backoff(self, response: ServiceResponse) -> None:
@@ -257,37 +254,6 @@ class FeedClient:
             )
             self._origin = target.origin
         return self._http_client
-
-
-class Redactor:
-    """Replaces API keys in what a service sends: some services echo them, and responses are stored."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        forms = {form for key in keys if len(key) >= _MIN_KEY_LENGTH for form in _key_forms(key)}
-        self._forms = sorted(forms, key=len, reverse=True)  # a form that contains another goes first
-
-    def redact_text(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, "…")
-        return text
-
-    def redact_bytes(self, data: bytes) -> bytes:
-        for form in self._forms:
-            data = data.replace(form.encode(), "…".encode())
-        return data
-
-
-def _key_forms(key: str) -> set[str]:
-    """Return a key verbatim and as encoded in URLs, headers and JSON."""
-    encoded = {encode(key.encode()).decode() for encode in (b64encode, urlsafe_b64encode)}
-    return {
-        key,
-        quote(key, safe=""),
-        quote_plus(key),
-        json.dumps(key)[1:-1],
-        *encoded,
-        *(form.rstrip("=") for form in encoded),
-    }
 
 
 def _check_headers(headers: Mapping[str, str], label: str) -> None:

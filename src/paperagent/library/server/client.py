@@ -6,7 +6,6 @@ a server sends into its exceptions unescaped.
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 import time
@@ -19,6 +18,7 @@ from zlib import crc32
 from paperagent.errors import ConfigError, StoreError, visible
 from paperagent.http_limits import LimitedStream, TransientError, retry_after, retrying
 from paperagent.library.features import search_width
+from paperagent.text.redaction import Redactor
 
 if TYPE_CHECKING:
     import httpx
@@ -106,10 +106,8 @@ class ServerAddress:
 
     def redact(self, text: str) -> str:
         """Return the server's ``text`` on one line, shortened, without the key in any encoding."""
-        if self.key:
-            for form in (self.key, quote(self.key, safe=""), base64.b64encode(self.key.encode()).decode()):
-                text = text.replace(form, "***")
-        return visible(" ".join(text.split()), limit=160)
+        redacted = Redactor([self.key or ""]).redact_message(text)
+        return visible(" ".join(redacted.split()), limit=160)
 
 
 # --- requests ---

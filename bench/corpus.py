@@ -101,8 +101,7 @@ class Corpus:
         assert active is not None
         _, embedder_id, dim = active
         real = self._vectors(large)
-        active_table = store.table.vectors.active()
-        number = active_table[0] if active_table else store.table.vectors.activate(embedder_id, dim)
+        number = (store.table.vectors.active() or store.table.vectors.activate(embedder_id, dim)).number
         mark, added = store.table.db.meta("vector_mark"), 0
         while changes := store.table.changes(mark, limit=5_000):
             numbers = [self.number(c.paper.paper_id, copies) for c in changes]

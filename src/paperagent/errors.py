@@ -9,6 +9,7 @@
     ├── EvalError              4   cases, runs or thresholds cannot be read
     ├── StoreError             5   library or index
     │   ├── NoLibraryError     5   there is no library yet
+    │   ├── OutOfResourcesError    memory, disk space or file descriptors ran out
     │   └── StoreLockedError  75   another process is writing
     ├── EndpointError          6   the model's server
     ├── MailError              8   the mail server
@@ -79,6 +80,10 @@ class NoLibraryError(StoreError):
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"no library at {where}: {why}; run 'paperagent ingest' first")
+
+
+class OutOfResourcesError(StoreError):
+    """The library is not damaged, but memory, disk space or file descriptors ran out."""
 
 
 class StoreLockedError(StoreError):

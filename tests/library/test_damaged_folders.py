@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -251,7 +252,7 @@ DAMAGES: dict[str, tuple[Row, Callable[[Path], object], str]] = {
     "database garbage": (
         ("bad-218",),
         lambda h: (vectors_of(h) / DATABASE).write_bytes(b"x" * 9_000),
-        "not a database",
+        "not as it was written",
     ),
     "folder missing": (("bad-215",), lambda h: shutil.rmtree(vectors_of(h)), "is missing"),
     "half a database": (
@@ -259,11 +260,15 @@ DAMAGES: dict[str, tuple[Row, Callable[[Path], object], str]] = {
         lambda h: truncate(vectors_of(h) / DATABASE, (vectors_of(h) / DATABASE).stat().st_size // 2),
         "damaged",
     ),
-    "collection missing": (("bad-232",), lambda h: remake_collection(h, drop=True), "collection is missing"),
-    "another app's collection": (("bad-230",), other_app_in_vectors, "collection is missing"),
-    "another dimension": (("bad-234",), lambda h: remake_collection(h, dim=8), "reindex"),
-    "another distance": (("bad-235",), lambda h: remake_collection(h, space="l2"), "reindex"),
-    "another embedder": (("bad-236",), lambda h: remake_collection(h, embedder="other"), "reindex"),
+    "collection missing": (("bad-232",), lambda h: remake_collection(h, drop=True), "not as it was written"),
+    "another app's collection": (("bad-230",), other_app_in_vectors, "not as it was written"),
+    "another dimension": (("bad-234",), lambda h: remake_collection(h, dim=8), "not as it was written"),
+    "another distance": (("bad-235",), lambda h: remake_collection(h, space="l2"), "not as it was written"),
+    "another embedder": (
+        ("bad-236",),
+        lambda h: remake_collection(h, embedder="other"),
+        "not as it was written",
+    ),
     "newer Chroma": (("bad-228",), newer_chroma, "made by Chroma 99.1.0"),
     "older Chroma": (("bad-229",), lambda h: newer_chroma(h, "0.6.3"), "made by Chroma 0.6.3"),
 }
@@ -279,7 +284,8 @@ def test_a_damaged_vector_index_is_an_error_that_doctor_mends(home: Path, name: 
             candidate_ids(store, vector=QUERY)
         assert len(candidate_ids(store, stems=["studi"], limit=COUNT)) == COUNT
         sick = store.doctor()
-        assert sick.failed() == {"vector index"}
+        assert sick.failed() & {"vector index", "vector files"}
+        assert sick.failed() <= {"vector index", "vector files"}
         assert all(check.fix for check in sick.checks if not check.ok)
         assert store.doctor(repair=True).ok
         assert len(candidate_ids(store, vector=QUERY, limit=COUNT)) == COUNT
@@ -325,10 +331,11 @@ def test_damage_in_the_graph_is_found_and_mended(synced: Path, tmp_path: Path, n
 
 
 def test_a_lost_graph_is_reported_with_numbers(synced: Path, tmp_path: Path) -> None:
-    """Doctor says how many of how many papers can still be found."""
+    """Without checksums, as in an older library, doctor counts the papers that can be found."""
     home = Path(shutil.copytree(synced, tmp_path / "home"))
     shutil.rmtree(segment(home))
     with LocalStore(home) as store:
+        store.table.set_note("vectors_files", json.dumps({"files": None, "open": False}))
         (check,) = [c for c in store.doctor().checks if c.name == "vector index"]
     assert "of 1200 papers can be found" in check.detail or "Chroma cannot use it" in check.detail
 
@@ -427,10 +434,10 @@ def test_foreign_files_are_left_alone_and_listed(home: Path) -> None:
 
 def test_rows_without_text_or_title_in_chroma_are_counted(home: Path) -> None:
     """A row that is no paper of the library is found by doctor and goes with the repair."""
-    index = VectorIndex(vectors_of(home), embedder_id="fake", dim=16)
-    index._collection.add(ids=["stray"], embeddings=[QUERY.tolist()])
-    index.close()
     with LocalStore(home) as store:
+        with store.indexes.exclusive_vectors(writing=True) as index:
+            assert index is not None
+            index._collection.add(ids=["stray"], embeddings=[QUERY.tolist()])
         assert "stray" not in candidate_ids(store, vector=QUERY, limit=COUNT)
         (check,) = [c for c in store.doctor().checks if c.name == "vector index"]
         assert not check.ok

@@ -128,7 +128,8 @@ def test_two_open_indexes_of_one_folder_do_not_close_each_other(tmp_path: Path, 
     index.put([item(1)])
     other = VectorIndex(tmp_path / "vectors", embedder_id="fake", dim=DIM)
     index.put([item(2)])
-    other.reopen()
+    other.close()
+    other = VectorIndex(tmp_path / "vectors", embedder_id="fake", dim=DIM)
     assert len(other.query(EMBEDDER.one("x"), 5)) == 2
     other.close()
     other.close()
@@ -200,7 +201,8 @@ def test_searches_look_more_widely_the_more_there_is(
     small.put([item(n) for n in range(60, 200)])
     small.adjust_search_width()
     assert width() == 20
-    small.reopen()
+    small.close()
+    small = VectorIndex(index._folder.parent / "small", embedder_id="fake", dim=DIM)
     assert width() == 20
     assert small.reachable() == {f"id-{n}" for n in range(200)}
     small.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ _SQLITE = frozenset(
 _FOLDERS = frozenset({LEXICAL, VECTORS, "outbox"})
 OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", "web.lock", CHAT_HISTORY, FEEDBACK}
 OURS |= {ANSWER_LOG + end for end in (".jsonl", ".1.jsonl", ".lock")}
+_LATER_INDEX = re.compile(rf"(?:{LEXICAL}|{VECTORS})-[1-9][0-9]*")
+"""Name of the folder of an index that was built again."""
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
 
@@ -83,6 +86,11 @@ def _is_folder(home: Path) -> bool:
     if not stat.S_ISDIR(mode):
         raise StoreError(f"{display_path(home)}: a file, not a folder; choose another PAPERAGENT_HOME")
     return True
+
+
+def is_ours(name: str) -> bool:
+    """Return whether paperagent uses a file or folder of this name in the folder of a library."""
+    return name in OURS or _LATER_INDEX.fullmatch(name) is not None
 
 
 def writable(folder: Path) -> bool:

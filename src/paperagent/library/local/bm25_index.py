@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,9 +49,15 @@ class IndexEntry:
 class IndexWriter:
     """Adds and deletes papers; nothing is visible before `commit`."""
 
-    def __init__(self, writer: Any, guard: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        writer: Any,
+        guard: Callable[[], AbstractContextManager[None]],
+        before_change: Callable[[], None],
+    ) -> None:
         self._writer = writer
         self._guard = guard
+        self._before_change = before_change
 
     def put(self, entry: IndexEntry, *, replace: bool) -> None:
         """Add a paper; with ``replace``, first delete the entry of its row."""
@@ -62,6 +68,7 @@ class IndexWriter:
         )
         if entry.day is not None:
             document.add_integer("day", entry.day)
+        self._before_change()
         with self._guard():
             if replace:
                 self._writer.delete_documents_by_term("row", entry.row)
@@ -69,6 +76,7 @@ class IndexWriter:
 
     def delete(self, row: int) -> None:
         """Delete a paper."""
+        self._before_change()
         with self._guard():
             self._writer.delete_documents_by_term("row", row)
 
@@ -86,6 +94,8 @@ class LexicalIndex:
         create: Whether to create it.
         listing: Reads papers to check phrases and names of several words.
         has_authors: Whether the words of authors' names are indexed, which earlier versions did not do.
+        write_session: Returns a context manager that is entered before a writer makes its first change, and
+            left after all its files are written.
 
     Raises:
         StoreError: There is no index (unless ``create``), or it cannot be read.
@@ -98,10 +108,12 @@ class LexicalIndex:
         create: bool = False,
         listing: PaperListing | None = None,
         has_authors: bool = True,
+        write_session: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         import tantivy
 
-        self._folder = folder.absolute()
+        self.folder = folder
+        self._write_session = write_session
         self._listing = listing
         self._has_authors = has_authors
         self._checked: dict[tuple[str, str], Any] = {}
@@ -128,7 +140,7 @@ class LexicalIndex:
     def _link(self) -> None:
         """Mirror a read-only folder in a writable one, because tantivy needs a lock file to open an index."""
         if self._mirror is not None:
-            for path in self._folder.iterdir():
+            for path in self.folder.absolute().iterdir():
                 link = Path(self._mirror.name, path.name)
                 if path.suffix != ".lock" and not link.exists():
                     _link_or_copy(link, path)
@@ -142,15 +154,24 @@ class LexicalIndex:
     @contextmanager
     def writing(self) -> Iterator[IndexWriter]:
         """Yield a writer; uncommitted changes are dropped at the end of the block."""
-        with self._guard():
-            writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        try:
-            yield IndexWriter(writer, self._guard)
-        finally:
+        changed = False
+
+        def before_change() -> None:
+            nonlocal changed
+            if not changed:
+                session.enter_context(self._write_session())
+                changed = True
+
+        with ExitStack() as session:
             with self._guard():
-                writer.rollback()
-                writer.wait_merging_threads()  # frees the writer's lock file and its threads
-            self.reload()
+                writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+            try:
+                yield IndexWriter(writer, self._guard, before_change)
+            finally:
+                with self._guard():
+                    writer.rollback()
+                    writer.wait_merging_threads()  # frees the writer's lock file and its threads
+                self.reload()
 
     def reload(self) -> None:
         """Make the latest commit visible."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from paperagent.errors import NoLibraryError, StoreError, display_path, visible
 from paperagent.library.home import writable
@@ -97,7 +97,10 @@ class LibraryDatabase(SqliteDatabase):
 
     KIND = "library"
     APPLICATION_ID = 0x50415047  # "PAPG"
+    VERSION = 2
     SCHEMA = _SCHEMA
+    # From format 2 on, `meta` names the folders of the indexes, which format 1 would not find.
+    MIGRATIONS: ClassVar[dict[int, str]] = {1: "PRAGMA user_version = 2"}
     PRAGMAS = ("synchronous = FULL", "cache_size = -16384")
     FOREIGN = "not a paperagent library; choose another PAPERAGENT_HOME"
     DAMAGED = RESTORE
@@ -145,6 +148,10 @@ class LibraryDatabase(SqliteDatabase):
 
     def _before_commit(self, connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+
+    def _migrate(self) -> None:
+        if not self.read_only:  # format 1 can be read as it is
+            super()._migrate()
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from paperagent.errors import StoreError, StoreLockedError, display_path, visible
-from paperagent.library.home import DATABASE, OURS, VECTORS, network_filesystem
+from paperagent.errors import OutOfResourcesError, StoreError, StoreLockedError, display_path, visible
+from paperagent.library.home import DATABASE, is_ours, network_filesystem
 from paperagent.library.identity import text_hash
 from paperagent.library.local.database import PAPER_COLUMNS, checksum
 from paperagent.library.local.index_sync import Indexes
@@ -33,8 +32,8 @@ def run_checks(home: Path, table: PaperTable, indexes: Indexes) -> Health:
         "papers": lambda: _papers(table),
         "lexical index": lambda: _lexical(table, indexes),
         "embeddings": lambda: _embeddings(table),
+        "vector files": lambda: _vector_files(table, indexes),
         "vector index": lambda: _vectors(table, indexes),
-        "vector files": lambda: _sizes(home, table),
         "folder": lambda: _folder(home),
         "clock": lambda: _clock(home),
     }
@@ -45,6 +44,8 @@ def run_checks(home: Path, table: PaperTable, indexes: Indexes) -> Health:
 def _run(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
+    except OutOfResourcesError:
+        raise  # nothing is damaged
     except StoreError as error:
         what, _, fix = str(error).rpartition("; ")
         return Check(name, False, what or str(error), fix)
@@ -72,10 +73,14 @@ def repair(health: Health, table: PaperTable, indexes: Indexes) -> None:
 def _repair_vectors(failed: set[str], table: PaperTable, indexes: Indexes) -> None:
     """Insert missing papers again; build a new index if that is not enough."""
     if failed.isdisjoint({"embeddings", "vector files"}):
-        with suppress(StoreError):  # if the index cannot be opened, a new one is built
+        try:
             indexes.reinsert_unreachable()
             if _vectors(table, indexes).ok:
                 return
+        except (OutOfResourcesError, StoreLockedError):
+            raise
+        except StoreError:
+            pass  # the index cannot be opened, so a new one is built
     indexes.rebuild_vectors(None)
 
 
@@ -131,6 +136,7 @@ def _accept_damaged(table: PaperTable) -> None:
 
 
 def _lexical(table: PaperTable, indexes: Indexes) -> Check:
+    indexes.lexical_folder.check()
     index = indexes.lexical()
     indexed, papers = index.ids(), table.ids()
     if indexed != papers:
@@ -164,19 +170,18 @@ def _vectors(table: PaperTable, indexes: Indexes) -> Check:
     if active is None or not table.db.meta("vector_mark"):
         return Check("vector index", True, "none yet; search is lexical")
     if table.db.read_only:
-        return Check(
-            "vector index", True, "not checked: Chroma opens nothing in a folder that cannot be written"
-        )
-    folder = indexes.vector_folder
+        detail = "only its checksums were compared: Chroma opens nothing in a folder that cannot be written"
+        return Check("vector index", True, detail)
+    folder = indexes.vector_folder.path
     what = f"vector index {display_path(folder)}"
     check_files(folder, what)
     check_integrity(folder, what)
     try:
-        with indexes.exclusive_vectors(wait=_LOCK_WAIT) as index:
+        with indexes.exclusive_vectors(writing=False, wait=_LOCK_WAIT) as index:
             indexed, reachable = (index.ids(), index.reachable()) if index else (set(), set())
     except StoreLockedError as error:
         return Check("vector index", True, f"not checked: {error}")
-    expected = table.indexed_ids("vector_mark")
+    expected = table.indexed_ids(table.db.meta("vector_mark"))
     missing = expected - reachable
     extra = (indexed | reachable) - expected - table.pending_ids("vector_mark")
     pending = table.pending("vector_mark")
@@ -190,10 +195,11 @@ def _vectors(table: PaperTable, indexes: Indexes) -> Check:
     return Check("vector index", True, f"{len(expected)} of {len(expected)} papers can be found{note}")
 
 
-def _sizes(home: Path, table: PaperTable) -> Check:
-    """Compare the sizes of the graph's files with the number of papers: a damaged file can be huge."""
+def _vector_files(table: PaperTable, indexes: Indexes) -> Check:
+    """Compare the files with their checksums and their sizes with the number of papers."""
+    state = indexes.vector_folder.state()
     limit = max(_ALWAYS_ALLOWED_BYTES, _MAX_BYTES_PER_PAPER * table.count())
-    files = sorted((home / VECTORS).glob("*/*.bin"))
+    files = sorted(state.path.glob("*/*.bin"))
     huge = [
         f"{file.name} {math.ceil(file.stat().st_size / 2**20)} MB"
         for file in files
@@ -203,12 +209,16 @@ def _sizes(home: Path, table: PaperTable) -> Check:
         return Check(
             "vector files", False, f"far too large for {table.count()} papers: {_some(huge)}", REPAIR
         )
-    total = sum(file.stat().st_size for file in files)
-    return Check("vector files", True, f"{math.ceil(total / 2**20)} MB for {table.count()} papers")
+    indexes.vector_folder.check()
+    total = math.ceil(sum(file.stat().st_size for file in files) / 2**20)
+    compared = "not compared: a writer was interrupted" if state.open else "match"
+    if state.sums is None:
+        compared = "are computed when the index is next written"
+    return Check("vector files", True, f"{total} MB for {table.count()} papers, checksums {compared}")
 
 
 def _folder(home: Path) -> Check:
-    foreign = sorted(visible(entry.name, limit=60) for entry in home.iterdir() if entry.name not in OURS)
+    foreign = sorted(visible(entry.name, limit=60) for entry in home.iterdir() if not is_ours(entry.name))
     notes = [f"other files, left alone: {_some(foreign)}"] if foreign else []
     if kind := network_filesystem(home):
         notes.append(f"warning: on a network file system ({kind}), on which SQLite and Chroma are not safe")

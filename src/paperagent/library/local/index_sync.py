@@ -1,6 +1,7 @@
 """The two indexes of a local library: opened when needed, and brought up to the revision of ``library.db``.
 
-Every step can be repeated, so an interrupted one costs repeated work only.
+A new index is built beside the one in use (see `index_folder`). Every step can be repeated, so an interrupted
+one costs repeated work only.
 """
 
 from __future__ import annotations
@@ -8,44 +9,33 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from paperagent.errors import StoreError, StoreLockedError, display_path, visible
-from paperagent.library.features import check_vector, embedded_text, paper_stems
+from paperagent.errors import OutOfResourcesError, StoreError, StoreLockedError, display_path, visible
+from paperagent.library.features import paper_stems
 from paperagent.library.home import LEXICAL, VECTORS, vector_lock, writable, writer_lock
 from paperagent.library.local.bm25_index import IndexEntry, LexicalIndex
+from paperagent.library.local.database import put_meta
+from paperagent.library.local.index_folder import FolderState, IndexFolder
 from paperagent.library.local.ingest import AUTHOR_TAGS, COMMIT_EVERY, rebuild_search_table
-from paperagent.library.local.papers import PaperChange, PaperTable
-from paperagent.library.local.stored_vectors import NearestPapers, nearest
-from paperagent.library.local.vector_index import (
-    VectorEntry,
-    VectorIndex,
-    check_version,
-    installed_version,
-)
-from paperagent.storage.sqlite import DISK_FULL
+from paperagent.library.local.papers import PaperTable
+from paperagent.library.local.stored_vectors import ActiveEmbedder, NearestPapers, nearest
+from paperagent.library.local.vector_index import VectorIndex, check_version, installed_version
+from paperagent.library.local.vector_probe import probe
+from paperagent.library.local.vector_sync import VectorSync, touch_unreachable
 from paperagent.types import Embedder, Filters, Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from paperagent.types import Vector
 
 _PAGE = 2_000
 _PROBE = (
     "The naïve models' 3.5% gains: state-of-the-art F-scores, COVID-19, O(n²), graph neural networks 図書館"
 )
-_MAX_REINSERTIONS = 3
-_CHECKED_AFTER_SYNC = 200_000
-"""In a library of fewer papers, looking for unreachable ones takes at most two seconds or so."""
-_MIN_FREE_BYTES = 48 * 2**20
-_FREE_BYTES_PER_PAPER = 40_000
-"""Free space required before Chroma writes, because a full disk ruins its index for good."""
 _READER_WAIT, _READER_RETRY, _WRITER_WAIT = 1.0, 5.0, 60.0
 """Seconds: another reader opens the index in half a second, a writer may take half an hour."""
 
@@ -66,31 +56,37 @@ class Indexes:
         self._lock = threading.RLock()
         self._lexical: LexicalIndex | None = None
         self._vectors: VectorIndex | None = None
-        self._open_generation = -1
-        """The vector generation that the open vector index shows."""
+        self._open_vectors: tuple[Path, int] | None = None
+        """The folder of the open vector index and the vector generation that it shows."""
+        self._searched: str | None = None
+        """The embedder of the query vectors: the active one at the first search."""
         self._retry_at = 0.0
         """When to try again to open the vector index, if another process was writing it."""
-        self.lexical_folder = home / LEXICAL
-        self.vector_folder = home / VECTORS
+        self.lexical_folder = IndexFolder(home, table.db, LEXICAL, changes_files=False)
+        self.vector_folder = IndexFolder(home, table.db, VECTORS, changes_files=True)
 
     def close(self) -> None:
         """Release files and threads; a second call does nothing."""
         with self._lock:
             self.close_vectors()
-            if self._lexical is not None:
-                self._lexical.close()
-            self._lexical = None
+            self._close_lexical()
 
     def close_vectors(self) -> None:
         """Close the vector index, which may be outdated; it is opened again when needed."""
         with self._lock:
             if self._vectors is not None:
                 self._vectors.close()
-            self._vectors = None
+            self._vectors = self._open_vectors = None
+
+    def _close_lexical(self) -> None:
+        with self._lock:
+            if self._lexical is not None:
+                self._lexical.close()
+            self._lexical = None
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the library's writer lock for the block.
+        """Hold the library's writer lock for the block. What an interrupted rebuild has left is deleted.
 
         Raises:
             StoreLockedError: Another process holds it.
@@ -102,6 +98,8 @@ class Indexes:
                 "or choose another PAPERAGENT_HOME"
             )
         with writer_lock(self._home):
+            self.lexical_folder.delete_unused()
+            self._delete_unused_vectors()
             yield
 
     # --- the lexical index ---
@@ -115,8 +113,17 @@ class Indexes:
             if self._lexical is None:
                 self._lexical = self._open_lexical()
             elif self._table.db.changed():
-                self._lexical.reload()
+                self._lexical = self.lexical_folder.read(self._reload_lexical)
             return self._lexical
+
+    def _reload_lexical(self, state: FolderState) -> LexicalIndex:
+        index = self._lexical
+        if index is None or index.folder != state.path:  # another process has built a new one
+            self._close_lexical()
+            self._check_analysis()
+            return self._lexical_index(state.path)
+        index.reload()
+        return index
 
     def lexical_for_writing(self, progress: Progress | None = None) -> LexicalIndex:
         """Return the complete lexical index; create it if missing. The caller holds the writer lock."""
@@ -124,21 +131,42 @@ class Indexes:
         if self._table.db.note("analysis") is None:
             self._table.set_note("analysis", analysis_fingerprint())
             self._table.set_note(AUTHOR_TAGS, "yes")
-        missing = not (self.lexical_folder / "meta.json").exists()
-        if missing:
-            self._table.set_mark("lexical_mark", 0)
-        index = self._lexical_index(create=missing)
+        folder = self.lexical_folder.path
+        if (folder / "meta.json").exists():
+            index = self.lexical_folder.read(lambda state: self._lexical_index(state.path))
+        elif self._table.db.meta("lexical_mark"):
+            self.rebuild_lexical(progress)
+            index = self._lexical_index(self.lexical_folder.path)
+        else:
+            index = self._lexical_index(folder, create=True)
         _sync_lexical(self._table, index, progress)
         self._lexical = index
         return index
 
     def rebuild_lexical(self, progress: Progress | None = None) -> None:
-        """Compute all terms and build the lexical index again. The caller holds the writer lock."""
-        with self._lock:
-            self._lexical = None
-            shutil.rmtree(self.lexical_folder, ignore_errors=True)
-            rebuild_search_table(self._table, analysis=analysis_fingerprint())
-            self.lexical_for_writing(progress)
+        """Compute all terms and build a new lexical index. The caller holds the writer lock.
+
+        The terms and the index are put into use together. The transaction has its own connection, because
+        readers in this process share the other one.
+        """
+        with (
+            self.lexical_folder.building() as folder,
+            closing(PaperTable(self._table.db.path)) as table,
+            closing(LexicalIndex(folder, create=True)) as index,
+            table.db.writing() as connection,
+        ):
+            total, done = table.count(), 0
+            with index.writing() as writer:
+                for entry in rebuild_search_table(connection, analysis=analysis_fingerprint()):
+                    writer.put(entry, replace=False)
+                    done += 1
+                    if progress and (done == total or not done % _PAGE):
+                        progress("index", done, total)
+                writer.commit()
+            put_meta(connection, "lexical_mark", table.revision)
+            self.lexical_folder.use(connection, folder)
+        self._close_lexical()
+        self.lexical_folder.delete_unused()
 
     def _open_lexical(self) -> LexicalIndex:
         db = self._table.db
@@ -150,12 +178,16 @@ class Indexes:
             except StoreLockedError:
                 pass  # the process that is writing will index them
         db.changed()
-        return self._lexical_index(create=not self._table.revision and not db.read_only)
+        create = not self._table.revision and not db.read_only
+        return self.lexical_folder.read(lambda state: self._lexical_index(state.path, create=create))
 
-    def _lexical_index(self, *, create: bool) -> LexicalIndex:
-        has_authors = self._table.db.note(AUTHOR_TAGS) is not None
+    def _lexical_index(self, folder: Path, *, create: bool = False) -> LexicalIndex:
         return LexicalIndex(
-            self.lexical_folder, create=create, listing=self._table.listing, has_authors=has_authors
+            folder,
+            create=create,
+            listing=self._table.listing,
+            has_authors=self._table.db.note(AUTHOR_TAGS) is not None,
+            write_session=self.lexical_folder.writing,
         )
 
     def _check_analysis(self) -> None:
@@ -172,117 +204,196 @@ class Indexes:
         self, vector: Vector, *, limit: int, filters: Filters, lexical: LexicalIndex
     ) -> tuple[int, NearestPapers]:
         """Return the embedder's number and the papers nearest to ``vector``; none before the first vector."""
-        embedder = self._table.vectors.active()
-        if embedder is None or not self._table.db.meta("vector_mark"):
-            return 0, NearestPapers()
+        while True:
+            embedder = self._table.vectors.active()
+            if embedder is None or not self._table.db.meta("vector_mark"):
+                return 0, NearestPapers()
+            self._check_query(vector, embedder)
+            try:
+                with self._lock:
+                    index = self._current_vectors(embedder)
+                    # Search under the lock: a thread that writes would close the index in the middle of it.
+                    return embedder.number, nearest(
+                        vector,
+                        self._table,
+                        embedder,
+                        limit=limit,
+                        filters=filters,
+                        lexical=lexical,
+                        index=index,
+                    )
+            except StoreError:
+                if self._table.vectors.active() == embedder:
+                    raise
+
+    def _check_query(self, vector: Vector, embedder: ActiveEmbedder) -> None:
+        """Raise `StoreError` if another embedder than the active one made the query vector."""
+        self._searched = self._searched or embedder.embedder_id
+        if self._searched != embedder.embedder_id:
+            raise StoreError(
+                f"vector index: its vectors are now those of {visible(embedder.embedder_id)}, no longer of "
+                f"{visible(self._searched)}; start this program again"
+            )
         if vector.shape != (embedder.dim,):
             raise StoreError(
                 f"vector index: its vectors have {embedder.dim} numbers "
                 f"({visible(embedder.embedder_id)}), the query has {vector.size}; run 'paperagent reindex'"
             )
-        with self._lock:
-            index = self._open_vectors(embedder.embedder_id, embedder.dim)
-            # Search under the lock: a thread that writes would close the index in the middle of the search.
-            return embedder.number, nearest(
-                vector, self._table, embedder, limit=limit, filters=filters, lexical=lexical, index=index
-            )
 
     @contextmanager
-    def exclusive_vectors(self, *, wait: float = _WRITER_WAIT) -> Iterator[VectorIndex | None]:
+    def exclusive_vectors(self, *, writing: bool, wait: float = _WRITER_WAIT) -> Iterator[VectorIndex | None]:
         """Open the vector index for this process alone; yield None before the first embedder.
 
         Raises:
             StoreLockedError: Another process did not release it within ``wait`` seconds.
+            StoreError: It is damaged.
         """
         embedder = self._table.vectors.active()
         if embedder is None:
             yield None
             return
+        with self._vector_lock(wait):
+            folder, exists = self.vector_folder.path, self._table.db.meta("vector_mark") > 0
+            if exists:
+                check_version(self._table.db.note("chroma"), folder)
+                self._check_vectors(embedder)
+            else:  # a kill between its creation and the first mark leaves an incomplete one
+                self.close_vectors()
+                shutil.rmtree(folder, ignore_errors=True)
+                self._table.set_note("chroma", installed_version())
+            with self.vector_folder.writing() if writing else nullcontext():
+                index = VectorIndex(
+                    folder, embedder_id=embedder.embedder_id, dim=embedder.dim, create=not exists
+                )
+                try:
+                    yield index
+                finally:
+                    index.close()
+
+    @contextmanager
+    def _vector_lock(self, wait: float) -> Iterator[None]:
         with vector_lock(self._home, wait=wait) as acquired:
             if not acquired:
                 raise StoreLockedError(
                     "vector index is locked: another process is using it; wait for it to end"
                 )
-            exists = self._table.db.meta("vector_mark") > 0
-            if not exists:  # a kill between its creation and the first mark leaves an incomplete one
-                self.close_vectors()
-                shutil.rmtree(self.vector_folder, ignore_errors=True)
-                self._table.set_note("chroma", installed_version())
-            check_version(self._table.db.note("chroma"), self.vector_folder)
-            index = VectorIndex(
-                self.vector_folder, embedder_id=embedder.embedder_id, dim=embedder.dim, create=not exists
-            )
-            try:
-                yield index
-            finally:
-                index.close()
+            yield
+
+    def _check_vectors(self, embedder: ActiveEmbedder) -> None:
+        """Raise `StoreError` if the vector index is damaged. The caller holds its lock.
+
+        If a writer was killed, its files cannot be compared. A child process opens them first.
+        """
+        state = self.vector_folder.read(lambda state: state)
+        if state.open:
+            probe(state.path, embedder_id=embedder.embedder_id, dim=embedder.dim)
 
     def sync_vectors(self, embedder: Embedder | None, *, batch: int, progress: Progress | None) -> None:
         """Bring the vector index up to date with the library. The caller holds the writer lock.
+
+        An index that a killed writer has left damaged is built again.
 
         Args:
             embedder: Embeds papers without a stored vector; if None, the sync stops at the first such paper.
             batch: Papers per batch.
             progress: Called as for `Store.embed_pending`.
         """
-        with self.exclusive_vectors() as index:
-            if index is None:
-                return
-            self._table.set_note("chroma", installed_version())
-            sync = _VectorSync(self._table, index, embedder)
-            try:
-                sync.run(folder=self.vector_folder, batch=batch, progress=progress)
-                index.adjust_search_width()
-            finally:
-                self._retry_at = 0.0
+        active = self._table.vectors.active()
+        if active is None:
+            return
+        interrupted = self.vector_folder.state().open
+        try:
+            with self.exclusive_vectors(writing=True) as index:
+                assert index is not None
+                self._table.set_note("chroma", installed_version())
+                sync = VectorSync(
+                    self._table,
+                    index,
+                    active,
+                    embedder,
+                    mark=self._table.db.meta("vector_mark"),
+                    save=lambda mark: self._table.set_mark("vector_mark", mark),
+                )
+                sync.run(folder=self.vector_folder.path, batch=batch, progress=progress)
+        except (OutOfResourcesError, StoreLockedError):
+            raise
+        except StoreError:
+            if not interrupted:
+                raise
+            self.rebuild_vectors(embedder, progress)
+        finally:
+            self._retry_at = 0.0
         self.lexical_for_writing()
 
     def reinsert_unreachable(self) -> None:
         """Reinsert the papers that no search of the graph reaches. The caller holds the writer lock."""
-        with self.exclusive_vectors() as index:
+        with self.exclusive_vectors(writing=False) as index:
             if index is not None:
-                _touch_unreachable(self._table, index)
+                touch_unreachable(self._table, index, self._table.db.meta("vector_mark"))
         self.sync_vectors(None, batch=_PAGE, progress=None)
 
     def rebuild_vectors(self, embedder: Embedder | None, progress: Progress | None = None) -> None:
-        """Build the vector index again from the stored vectors. The caller holds the writer lock.
+        """Build a new vector index from the stored vectors. The caller holds the writer lock.
 
         Args:
             embedder: Becomes the active embedder, and embeds what has no stored vector.
             progress: Called as for `Store.embed_pending`.
         """
-        active = self._table.vectors.active()
-        if embedder is not None and (active is None or active[1:] != (embedder.embedder_id, embedder.dim)):
-            self._table.vectors.activate(embedder.embedder_id, embedder.dim)
-        self._table.set_mark("vector_mark", 0)
-        self.sync_vectors(embedder, batch=_PAGE, progress=progress)
+        vectors = self._table.vectors
+        active = vectors.register(embedder.embedder_id, embedder.dim) if embedder else vectors.active()
+        if active is None:
+            return
+        with self.vector_folder.building() as folder:
+            index = VectorIndex(folder, embedder_id=active.embedder_id, dim=active.dim, create=True)
+            with closing(index):
+                sync = VectorSync(self._table, index, active, embedder, mark=0)
+                sync.run(folder=folder, batch=_PAGE, progress=progress)
+            with self._lock, self._table.db.writing() as connection:
+                self.vector_folder.use(connection, folder)
+                put_meta(connection, "chroma", installed_version())
+                vectors.use(connection, active, mark=sync.mark)
+                self._searched = active.embedder_id
+        self.close_vectors()
+        self._retry_at = 0.0
+        self._delete_unused_vectors(wait=_READER_WAIT)
+        self.lexical_for_writing()
 
-    def _open_vectors(self, embedder_id: str, dim: int) -> VectorIndex | None:
+    def _delete_unused_vectors(self, *, wait: float = 0.0) -> None:
+        """Delete vector indexes that are not in use, unless another process is opening one."""
+        if self.vector_folder.unused():
+            with vector_lock(self._home, wait=wait) as acquired:
+                if acquired:
+                    self.vector_folder.delete_unused()
+
+    def _current_vectors(self, embedder: ActiveEmbedder) -> VectorIndex | None:
         """Return the vector index, up to date if possible.
 
         While another process writes it, return the one that is open, which may be None: then the stored
         vectors are compared. Return None too if the folder cannot be written, because Chroma opens nothing
         there.
         """
-        generation, folder = self._table.db.meta("vector_generation"), self.vector_folder
-        if self._vectors is not None and generation == self._open_generation:
+        current = self.vector_folder.path, self._table.db.meta("vector_generation")
+        if self._vectors is not None and current == self._open_vectors:
             return self._vectors
+        outdated = self._vectors if self._open_vectors and self._open_vectors[0] == current[0] else None
+        folder = current[0]
         if self._table.db.read_only or (folder.exists() and not writable(folder)):
             return None
         if time.monotonic() < self._retry_at:
-            return self._vectors
+            return outdated
         check_version(self._table.db.note("chroma"), folder)
         with vector_lock(self._home, wait=_READER_WAIT) as acquired:
             if not acquired:
                 self._retry_at = time.monotonic() + _READER_RETRY
-                return self._vectors
-            if self._vectors is None:
-                self._vectors = VectorIndex(folder, embedder_id=embedder_id, dim=dim)
-            else:
-                self._vectors.reopen()
-            self._vectors.load()
-        self._open_generation = generation
-        return self._vectors
+                return outdated
+            # Another process may have put another folder into use, but it cannot delete one now.
+            current = self.vector_folder.path, self._table.db.meta("vector_generation")
+            self.close_vectors()
+            self._check_vectors(embedder)
+            index = VectorIndex(current[0], embedder_id=embedder.embedder_id, dim=embedder.dim)
+            index.load()
+            self._vectors, self._open_vectors = index, current
+        return index
 
 
 # --- lexical ---
@@ -311,127 +422,3 @@ def _sync_lexical(table: PaperTable, index: LexicalIndex, progress: Progress | N
                 progress("index", done, total)
         writer.commit()
     table.set_mark("lexical_mark", target)
-
-
-# --- vectors ---
-
-
-class _VectorSync:
-    """Embeds the papers above the mark and adds them to the vector index.
-
-    Vectors are stored in the library before Chroma gets them, so that none is computed twice.
-    """
-
-    def __init__(self, table: PaperTable, index: VectorIndex, embedder: Embedder | None) -> None:
-        active = table.vectors.active()
-        if active is None:
-            raise StoreError("vector index: no embedder was chosen; run 'paperagent reindex'")
-        self._active = active
-        self._table = table
-        self._index = index
-        self._embedder = embedder
-        self._added = self._total = 0
-        self._progress: Progress | None = None
-
-    def run(self, *, folder: Path, batch: int, progress: Progress | None) -> None:
-        """Add all papers above the mark. An exception leaves a consistent index."""
-        self._progress = progress
-        self._add_changes(folder, batch)
-        added = self._added
-        # Looking for unreachable papers costs 12 µs per paper of the library.
-        check = bool(added) and self._table.count() < max(_CHECKED_AFTER_SYNC, 100 * added)
-        for _ in range(_MAX_REINSERTIONS if check else 0):
-            if not _touch_unreachable(self._table, self._index):
-                break
-            self._add_changes(folder, batch)
-
-    def _add_changes(self, folder: Path, batch: int) -> None:
-        table = self._table
-        mark, target = table.db.meta("vector_mark"), table.revision
-        self._added = 0
-        if mark == target:
-            return
-        self._total = table.pending("vector_mark")
-        self._delete_removed(mark)
-        while changes := table.changes(mark, limit=batch):
-            ready = self._with_vectors(changes)
-            _check_free_space(folder, len(ready))
-            self._index.put(self._entries(ready))
-            self._added += len(ready)
-            if ready:
-                mark = ready[-1].revision
-                table.set_mark("vector_mark", mark)
-            if len(ready) < len(changes):  # no embedder for the others
-                return
-        table.set_mark("vector_mark", target)
-
-    def _report(self, done: int) -> None:
-        if self._progress:
-            self._progress("embed", self._added + done, self._total)
-
-    def _delete_removed(self, mark: int) -> None:
-        removed = [removal.paper_id for removal in self._table.removals(mark)]
-        papers = self._table.get_many(removed)
-        self._index.delete([i for i in removed if i not in papers or papers[i].paper_id != i])
-
-    def _with_vectors(self, changes: Sequence[PaperChange]) -> Sequence[PaperChange]:
-        """Embed what has no stored vector; return the changes up to the first that still has none."""
-        texts = [(change.row, change.text_hash) for change in changes]
-        missing = self._table.vectors.missing(self._active.number, texts)
-        self._report(len(changes) - len(missing))
-        if not missing:
-            return changes
-        if self._embedder is None:
-            first = next(n for n, change in enumerate(changes) if change.row in missing)
-            return changes[:first]
-        pending = [change for change in changes if change.row in missing]
-        self._embed(pending, self._embedder, len(changes) - len(missing))
-        return changes
-
-    def _embed(self, changes: Sequence[PaperChange], embedder: Embedder, done: int) -> None:
-        vectors: list[NDArray[np.float32]] = []
-        try:
-            for vector in embedder.embed([embedded_text(change.paper) for change in changes]):
-                name = f"paper {visible(changes[len(vectors)].paper.paper_id)}"
-                vectors.append(check_vector(vector, self._active.dim, name))
-                self._report(done + len(vectors))
-        finally:  # store what is computed, also after Ctrl-C
-            embedded = zip(changes, vectors, strict=False)
-            self._table.vectors.store(self._active.number, [(c.row, c.text_hash, v) for c, v in embedded])
-        if len(vectors) != len(changes):
-            raise StoreError(f"embedder: {len(vectors)} vectors for {len(changes)} texts; check the embedder")
-
-    def _entries(self, changes: Sequence[PaperChange]) -> list[VectorEntry]:
-        number, _, dim = self._active
-        rows, matrix = self._table.vectors.load(number, dim, [change.row for change in changes])
-        vectors = dict(zip(rows.tolist(), matrix, strict=True))
-        return [VectorEntry(c.paper.paper_id, vectors[c.row], _metadata(c)) for c in changes]
-
-
-def _touch_unreachable(table: PaperTable, index: VectorIndex) -> int:
-    """Mark papers that no search reaches as changed; return their number.
-
-    Chroma's graph (HNSW) drops links as it grows, and a paper may lose its last one: 3 of 74,728. It gets new
-    links when it is inserted again.
-    """
-    unreachable = table.indexed_ids("vector_mark") - index.reachable()
-    if unreachable:
-        table.touch(sorted(row for row, paper_id in table.ids().items() if paper_id in unreachable))
-    return len(unreachable)
-
-
-def _metadata(change: PaperChange) -> dict[str, str | int | list[str]]:
-    """Return the metadata that Chroma stores with a vector; it accepts no None and no empty list."""
-    metadata: dict[str, str | int | list[str]] = {"title": change.paper.title}
-    if change.day is not None:
-        metadata["day"] = change.day
-    if change.paper.sources:
-        metadata["source"] = list(change.paper.sources)
-    if change.paper.categories:
-        metadata["categories"] = list(change.paper.categories)
-    return metadata
-
-
-def _check_free_space(folder: Path, papers: int) -> None:
-    if shutil.disk_usage(folder).free < _MIN_FREE_BYTES + papers * _FREE_BYTES_PER_PAPER:
-        raise StoreError(f"vector index {display_path(folder)}: {DISK_FULL}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from paperagent.library import identity
@@ -262,29 +262,32 @@ class LiveIndexer:
             self._uncommitted = 0
 
 
-def rebuild_search_table(table: PaperTable, *, analysis: str) -> None:
+def rebuild_search_table(connection: sqlite3.Connection, *, analysis: str) -> Iterator[IndexEntry]:
     """Compute the terms of every paper again, after the text analysis has changed or rows were damaged.
 
     Args:
-        table: The papers.
+        connection: The library, in a transaction.
         analysis: Fingerprint of the text analysis, stored with the terms.
+
+    Yields:
+        The entries of a new lexical index.
     """
-    with table.db.writing() as connection:
-        length = 0
-        connection.execute("DELETE FROM facts WHERE row NOT IN (SELECT row FROM papers)")
-        cursor = connection.execute(f"SELECT {PAPER_COLUMNS}, row, revision FROM papers ORDER BY row")
-        while page := cursor.fetchmany(_PAGE):
-            for values in page:
-                paper = paper_from_row(values)
-                stems = paper_stems(paper)
-                length += len(stems)
-                day, tags, digest = index_fields(paper)
-                fields = (paper.paper_id, day, pack_tags(tags), digest, pack_terms(stems))
-                connection.execute(_PUT_FACTS_KEEPING_REVISION, (*values[-2:], *fields))
-        put_meta(connection, "length", length)
-        put_meta(connection, "analysis", analysis)
-        put_meta(connection, AUTHOR_TAGS, "yes")
-        put_meta(connection, "lexical_mark", 0)
+    length = 0
+    connection.execute("DELETE FROM facts WHERE row NOT IN (SELECT row FROM papers)")
+    cursor = connection.execute(f"SELECT {PAPER_COLUMNS}, row, revision FROM papers ORDER BY row")
+    while page := cursor.fetchmany(_PAGE):
+        for values in page:
+            row, revision = values[-2:]
+            paper = paper_from_row(values)
+            stems = paper_stems(paper)
+            length += len(stems)
+            day, tags, digest = index_fields(paper)
+            fields = (paper.paper_id, day, pack_tags(tags), digest, pack_terms(stems))
+            connection.execute(_PUT_FACTS_KEEPING_REVISION, (row, revision, *fields))
+            yield IndexEntry(row, paper.paper_id, stems, day, tags)
+    put_meta(connection, "length", length)
+    put_meta(connection, "analysis", analysis)
+    put_meta(connection, AUTHOR_TAGS, "yes")
 
 
 _PAGE = 2_000

@@ -284,21 +284,19 @@ class PaperTable:
 
     def pending(self, mark: Mark) -> int:
         """Return the number of papers that changed after the mark of an index."""
-        return int(
-            self._one(
-                "SELECT count(*) FROM facts WHERE indexed > (SELECT value FROM meta WHERE key = ?)", mark
-            )
-        )
+        return self.count_changed(self.db.meta(mark))
+
+    def count_changed(self, after: int) -> int:
+        """Return the number of papers that changed after a revision."""
+        return int(self._one("SELECT count(*) FROM facts WHERE indexed > ?", after))
 
     def ids(self) -> dict[int, str]:
         """Return the id of each row."""
         return dict(self._all("SELECT row, paper_id FROM facts"))
 
-    def indexed_ids(self, mark: Mark) -> set[str]:
+    def indexed_ids(self, mark: int) -> set[str]:
         """Return the ids that an index must contain: those up to its mark."""
-        return self._ids(
-            "SELECT paper_id FROM facts WHERE indexed <= (SELECT value FROM meta WHERE key = ?)", mark
-        )
+        return self._ids("SELECT paper_id FROM facts WHERE indexed <= ?", mark)
 
     def pending_ids(self, mark: Mark) -> set[str]:
         """Return the ids that an index may contain: those changed or removed after its mark."""

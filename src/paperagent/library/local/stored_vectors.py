@@ -12,6 +12,7 @@ that admits one paper in sixteen of 75,000 (12 ms), one in sixty of a million (5
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,8 +77,27 @@ class StoredVectors:
             ).fetchone()
         return None if row is None else ActiveEmbedder(*row)
 
-    def activate(self, embedder_id: str, dim: int) -> int:
-        """Search this embedder's vectors from now on, in a new vector index; return its number."""
+    def activate(self, embedder_id: str, dim: int) -> ActiveEmbedder:
+        """Search this embedder's vectors from now on, in a new vector index; return it with its number."""
+        embedder = self.register(embedder_id, dim)
+        with self._db.writing() as connection:
+            self.use(connection, embedder, mark=0)
+        return embedder
+
+    def use(self, connection: sqlite3.Connection, embedder: ActiveEmbedder, *, mark: int) -> None:
+        """Search this embedder's vectors when the transaction is committed.
+
+        Args:
+            connection: Is in a transaction.
+            embedder: The embedder.
+            mark: The revision up to which the vector index is complete.
+        """
+        put_meta(connection, "embedder", embedder.number)
+        put_meta(connection, "vector_mark", mark)
+        connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'vector_generation'")
+
+    def register(self, embedder_id: str, dim: int) -> ActiveEmbedder:
+        """Return the embedder with its number, under which its vectors are stored."""
         with self._db.writing() as connection:
             connection.execute(
                 "INSERT INTO embedders (embedder_id, dim) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -89,9 +109,7 @@ class StoredVectors:
             if stored_dim != dim:
                 connection.execute("DELETE FROM embeddings WHERE slot >> ? = ?", (SLOT_BITS, number))
                 connection.execute("UPDATE embedders SET dim = ? WHERE number = ?", (dim, number))
-            put_meta(connection, "embedder", number)
-            put_meta(connection, "vector_mark", 0)
-        return int(number)
+        return ActiveEmbedder(int(number), embedder_id, dim)
 
     def missing(self, number: int, texts: Sequence[tuple[int, bytes]]) -> set[int]:
         """Return the rows that have no vector of exactly their text.

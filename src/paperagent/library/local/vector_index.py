@@ -122,13 +122,6 @@ class VectorIndex:
             )
         return collection
 
-    def reopen(self) -> None:
-        """Make the changes of another process visible, which an open client never sees."""
-        with self._lock:
-            self.close()
-            check_files(self._folder, self._description)
-            self._open(create=False)
-
     def load(self) -> None:
         """Read the graph files now instead of at the first query."""
         self._reachable_ids(1)

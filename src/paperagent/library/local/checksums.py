@@ -1,0 +1,176 @@
+"""Checksums of the files of an index.
+
+A file is compared by size, and by content if its time has changed too, as in a copy of the library. In an
+index of moderate size the content is always compared, because a failing disk changes neither.
+
+Chroma writes a row into the table ``acquire_write`` of its database whenever it opens it. So this database
+has one checksum per page, and the pages of that table are not compared.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from zlib import crc32
+
+from paperagent.storage.sqlite import connect
+
+FileSum = tuple[int, int, str]
+"""Size in bytes, time of the last change in nanoseconds, and checksum."""
+FileSums = dict[str, FileSum]
+"""By path relative to the folder, with slashes."""
+
+COMPARED_BYTES = 2**28
+"""The content of an index up to this size is compared whenever it is opened (2.8 GB/s)."""
+_BLOCK = 2**20
+_REPLACED_BY_COMMITS = frozenset({"meta.json", ".managed.json"})
+"""Files of tantivy that a commit replaces. It changes no other file."""
+_TEMPORARY = (".lock", "-journal", "-wal", "-shm")
+"""Ends of the names of files that are not compared."""
+_SAVED_LAST = "index_metadata.pickle"
+"""The file that Chroma writes after the others of its graph. It saves a graph every 1,000 changes."""
+_DATABASE = "chroma.sqlite3"
+_TABLE_OF_OPENINGS = "acquire_write"
+_VARYING = (slice(24, 40), slice(92, 100))
+"""Bytes of the file header that every transaction may change (https://sqlite.org/fileformat.html)."""
+_INTERIOR, _LEAF = 5, 13
+"""Types of the pages of a table."""
+
+
+def file_sums(folder: Path, before: FileSums) -> FileSums:
+    """Return the checksums of all files in a folder except locks and journals.
+
+    Args:
+        folder: The folder.
+        before: Earlier ones; a file of the same size and time is not read again.
+    """
+    sums: FileSums = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.name.endswith(_TEMPORARY) or _is_unsaved(path):
+            continue
+        name, (size, time) = path.relative_to(folder).as_posix(), _size_and_time(path)
+        old = before.get(name)
+        sums[name] = old if old and old[:2] == (size, time) else (size, time, _checksum(path))
+    return sums
+
+
+def damaged_file(
+    folder: Path, sums: FileSums, *, unfinished: bool, full: bool, verified: FileSums
+) -> str | None:
+    """Return what is wrong with a file that is not as it was written, or None.
+
+    Args:
+        folder: The folder.
+        sums: The checksums.
+        unfinished: Whether the folder was written to after ``sums`` were computed. Then files may be missing,
+            and those that are replaced are not compared.
+        full: Compare the content, however large the files are.
+        verified: Files whose content need not be compared again; those that are compared are added.
+    """
+    full = full or sum(size for size, _, _ in sums.values()) <= COMPARED_BYTES
+    for name, (size, time, checksum) in sums.items():
+        path = folder / name
+        if unfinished and (name in _REPLACED_BY_COMMITS or not path.exists()):
+            continue
+        try:
+            now = _size_and_time(path)
+            if name == _DATABASE:
+                damaged = full and not _has_same_pages(path, checksum)
+            elif now[0] != size:
+                damaged = True
+            elif (full or now[1] != time) and verified.get(name) != (*now, checksum):
+                damaged = _checksum(path) != checksum
+            else:
+                damaged = False
+        except FileNotFoundError:
+            return f"{name} is missing"
+        if damaged:
+            return f"{name} is empty" if not now[0] else f"{name} is not as it was written"
+        verified[name] = (*now, checksum)
+    return None
+
+
+def _is_unsaved(path: Path) -> bool:
+    """Return whether a file belongs to a graph that Chroma has never saved, and creates at each opening."""
+    return path.suffix == ".bin" and not path.with_name(_SAVED_LAST).exists()
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _checksum(path: Path) -> str:
+    if path.name == _DATABASE:
+        return base64.b64encode(b"".join(_page_sums(path.read_bytes()))).decode()
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            checksum = crc32(block, checksum)
+    return f"{checksum:08x}"
+
+
+# --- the pages of Chroma's database ---
+
+
+def _page_size(data: bytes) -> int:
+    size = int.from_bytes(data[16:18], "big")
+    return 65_536 if size == 1 else max(512, size)
+
+
+def _page_sums(data: bytes) -> Iterator[bytes]:
+    size = _page_size(data)
+    first = bytearray(data[:size])
+    for part in _VARYING:
+        first[part] = bytes(part.stop - part.start)
+    yield crc32(first).to_bytes(4, "big")
+    view = memoryview(data)
+    for start in range(size, len(data), size):
+        yield crc32(view[start : start + size]).to_bytes(4, "big")
+
+
+def _has_same_pages(path: Path, checksum: str) -> bool:
+    """Return whether only those pages differ that opening the database changes."""
+    _roll_back(path)
+    stored = base64.b64decode(checksum)
+    before = [stored[start : start + 4] for start in range(0, len(stored), 4)]
+    data = path.read_bytes()
+    now = list(_page_sums(data))
+    if len(now) < len(before):
+        return False
+    changed = {n for n, page in enumerate(now, 1) if n > len(before) or page != before[n - 1]}
+    return not changed or (1 not in changed and changed <= _pages_of_openings(path, data))
+
+
+def _roll_back(path: Path) -> None:
+    """Undo a transaction that a killed process has left unfinished, as Chroma would."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with suppress(sqlite3.Error, UnicodeDecodeError), closing(connect(path, mode="rw")) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _pages_of_openings(path: Path, data: bytes) -> set[int]:
+    """Return the pages of the table of openings, and the one from which it takes free pages."""
+    try:
+        with closing(connect(path, mode="ro")) as connection:
+            connection.text_factory = bytes  # damaged text
+            query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+            (root,) = connection.execute(query, (_TABLE_OF_OPENINGS,)).fetchone()
+    except (sqlite3.Error, UnicodeDecodeError, TypeError):  # no such table: TypeError
+        return set()
+    pages, size = {int.from_bytes(data[32:36], "big")}, _page_size(data)
+    pending = [root]
+    while pending:
+        number = pending.pop()
+        page = data[(number - 1) * size : number * size]
+        if number in pages or len(page) < size or page[0] not in (_INTERIOR, _LEAF):
+            return set()  # damaged
+        pages.add(number)
+        if page[0] == _INTERIOR:
+            cells = int.from_bytes(page[3:5], "big")
+            offsets = [int.from_bytes(page[12 + 2 * n : 14 + 2 * n], "big") for n in range(cells)]
+            pending += [int.from_bytes(page[offset : offset + 4], "big") for offset in (8, *offsets)]
+    return pages

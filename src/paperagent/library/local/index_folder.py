@@ -1,0 +1,195 @@
+"""The folder of an index: which one is in use, and whether its files are as they were written.
+
+``library.db`` names the folder in use, so a new index is built in another folder beside it and put into use
+in one transaction, together with what belongs to it. Readers use the old one until then, and a kill leaves
+one of the two. The next writer deletes the other.
+
+``library.db`` also stores size, time and checksum of every file. While a process writes to the folder, the
+checksums are marked as open, and a kill leaves that mark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from paperagent.errors import OutOfResourcesError, StoreError, display_path
+from paperagent.library.local.checksums import FileSums, damaged_file, file_sums
+from paperagent.library.local.database import LibraryDatabase, put_meta
+from paperagent.storage.sqlite import DISK_FULL
+
+REPAIR = "run 'paperagent doctor --repair'"
+_MARGIN_BYTES = 48 * 2**20
+"""Free space required beyond the size of the present index before another one is built beside it."""
+
+T = TypeVar("T")
+
+
+class FolderState(NamedTuple):
+    """What ``library.db`` says about the folder of an index."""
+
+    path: Path
+    sums: FileSums | None
+    """By relative path; None if an earlier version wrote the index."""
+    open: bool
+    """Whether a process is writing to the folder, or was killed while it did."""
+
+
+class IndexFolder:
+    """The folder of one index.
+
+    Args:
+        home: The folder of the library.
+        db: The open ``library.db``.
+        name: ``lexical`` or ``vectors``; the first folder has this name, later ones a number too.
+        changes_files: Whether a writer changes files. Otherwise it only adds and deletes some, and those of
+            an interrupted writer can be checked.
+    """
+
+    def __init__(self, home: Path, db: LibraryDatabase, name: str, *, changes_files: bool) -> None:
+        self._home = home
+        self._db = db
+        self._name = name
+        self._changes_files = changes_files
+        self._pattern = re.compile(rf"{name}(?:-([1-9][0-9]{{0,8}}))?")
+        self._verified: FileSums = {}
+        """Files that were read completely, so that they need not be read again after the next commit."""
+
+    @property
+    def path(self) -> Path:
+        """The folder in use."""
+        name = self._db.note(f"{self._name}_folder") or self._name
+        if not self._pattern.fullmatch(name):
+            raise StoreError(f"{self._db.description}: it is damaged; {REPAIR}")
+        return self._home / name
+
+    def state(self) -> FolderState:
+        """Return what ``library.db`` says about the folder in use."""
+        text = self._db.note(f"{self._name}_files")
+        stored: dict[str, Any] = json.loads(text) if text else {"files": None, "open": False}
+        files = stored["files"]
+        sums = None if files is None else {name: tuple(values) for name, values in files.items()}
+        return FolderState(self.path, sums, stored["open"])
+
+    # --- reading ---
+
+    def read(self, read: Callable[[FolderState], T], *, full: bool = False) -> T:
+        """Return ``read(state)`` after checking the files; again if a writer has changed them meanwhile.
+
+        Args:
+            read: Opens the folder.
+            full: Check the content of all files, however large.
+
+        Raises:
+            StoreError: A file is not as it was written, or ``read`` raised it.
+        """
+        while True:
+            state = self.state()
+            try:
+                self._check(state, full=full)
+                return read(state)
+            except StoreError:
+                if self.state() == state:
+                    raise
+
+    def check(self) -> FolderState:
+        """Check the content of all files, however large; return the state that they were compared with.
+
+        Raises:
+            StoreError: A file is not as it was written.
+        """
+        self._verified = {}
+        return self.read(lambda state: state, full=True)
+
+    def _check(self, state: FolderState, *, full: bool) -> None:
+        if state.sums is None or (state.open and self._changes_files):
+            return
+        damage = damaged_file(
+            state.path, state.sums, unfinished=state.open, full=full, verified=self._verified
+        )
+        if damage is not None:
+            raise StoreError(f"{self._description(state.path)}: damaged: {damage}; {REPAIR}")
+
+    # --- writing; the caller holds the writer lock ---
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Mark the checksums as open for the block, and store new ones at its end.
+
+        They stay open if the block raises `StoreError`, because the files may then be incomplete.
+        """
+        self._mark_open()
+        try:
+            yield
+        except StoreError:
+            raise
+        except BaseException:
+            self.store_sums()
+            raise
+        self.store_sums()
+
+    def _mark_open(self) -> None:
+        state = self.state()
+        if not state.open:
+            with self._db.writing() as connection:
+                self._put(connection, state.sums, open_=True)
+
+    def store_sums(self) -> None:
+        """Store the checksums of the files as they are now."""
+        state = self.state()
+        sums = file_sums(state.path, state.sums or {})
+        with self._db.writing() as connection:
+            self._put(connection, sums)
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """Yield the path of a new folder to build an index in; it is deleted unless it is put into use.
+
+        Raises:
+            OutOfResourcesError: The disk has no room for another index of the present size.
+        """
+        current, sums, _ = self.state()
+        size = sum(written for written, _, _ in (sums or {}).values())
+        if shutil.disk_usage(self._home).free < size + _MARGIN_BYTES:
+            need = -(-(size + _MARGIN_BYTES) // 2**20)
+            raise OutOfResourcesError(
+                f"{self._description(current)}: a new one is built beside it and needs {need} MB; {DISK_FULL}"
+            )
+        path = self._home / f"{self._name}-{1 + max(self._folders().values(), default=1)}"
+        try:
+            yield path
+        finally:
+            if self.path != path:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def use(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Put the index in ``path``, which is closed, into use when the transaction is committed."""
+        put_meta(connection, f"{self._name}_folder", path.name)
+        self._put(connection, file_sums(path, {}))
+
+    def unused(self) -> list[Path]:
+        """Return the folders that are not in use."""
+        current = self.path
+        return [path for path in self._folders() if path != current]
+
+    def delete_unused(self) -> None:
+        """Delete the folders that are not in use. Files that another process has open stay readable."""
+        for path in self.unused():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _folders(self) -> dict[Path, int]:
+        """Return the folders of this index, with their numbers."""
+        matches = ((entry, self._pattern.fullmatch(entry.name)) for entry in self._home.iterdir())
+        return {entry: int(match[1] or 1) for entry, match in matches if match and entry.is_dir()}
+
+    def _description(self, path: Path) -> str:
+        return f"{self._name.replace('vectors', 'vector')} index {display_path(path)}"
+
+    def _put(self, connection: sqlite3.Connection, sums: FileSums | None, *, open_: bool = False) -> None:
+        put_meta(connection, f"{self._name}_files", json.dumps({"open": open_, "files": sums}))

@@ -20,7 +20,9 @@ from paths import ROOT
 SOURCE = ROOT / "src" / "paperagent"
 
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset("types errors layout notebook storage templating text http_limits testing".split()),
+    "base": frozenset(
+        "types errors layout notebook storage templating text http_limits time_limits testing".split()
+    ),
     "adapters": frozenset("config feeds library embedding llm".split()),
     "pipeline": frozenset("retrieval verification answering digest".split()),
     "app": frozenset("arguments async_stream factory ingest lookup agent".split()),

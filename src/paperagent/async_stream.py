@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from paperagent.http_limits import Cancellation, Cancelled
+from paperagent.time_limits import Cancellation, Cancelled
 
 T = TypeVar("T")
 

@@ -1,21 +1,19 @@
-"""Retries, size limits, deadlines and cancellation for HTTP requests.
+"""Retries, limits of size and time for HTTP requests through httpx.
 
-Everything in the package that retries requests or limits their time uses this module: model endpoints,
-Chroma servers and live feeds.
+Everything in the package that sends HTTP requests uses this module: model endpoints, Chroma servers, live
+feeds and webhooks. `time_limits` has the deadlines.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from paperagent.time_limits import TooSlowError, current_deadline, resolve, waiting, wrap_tls
 
 if TYPE_CHECKING:
     import tenacity
@@ -123,81 +121,78 @@ class TooLargeError(OSError):
     """A response exceeds the size limit."""
 
 
-class TooSlowError(OSError):
-    """A response was not complete before its deadline."""
+def limit_connections(request: Any) -> None:
+    """Let the current thread's `Deadline` and `Cancellation` end an httpx request. A request hook.
 
-
-class Deadline:
-    """Shuts a connection down at a point in time. A context manager.
-
-    A read timeout alone lets a server drip bytes forever, and checking the clock between two reads
-    waits one more read timeout for a silent server. A timer thread cuts the connection instead.
-
-    Args:
-        at: The deadline on the clock of `time.monotonic`; may be infinite.
+    Threads share connections, one after another, and httpcore announces a connection only when it is
+    made. So the methods of each new connection are wrapped to learn which thread waits for it.
     """
+    request.extensions["trace"] = trace_connections
 
-    def __init__(self, at: float) -> None:
-        self._at = at
-        self._connection: socket.socket | None = None
-        self._timer: threading.Timer | None = None
 
-    @classmethod
-    def after(cls, seconds: float) -> Self:
-        """Return a deadline ``seconds`` from now."""
-        return cls(time.monotonic() + seconds)
+def trace_connections(event: str, info: dict[str, Any]) -> None:
+    """Do the same as `limit_connections` for one request. A value of the request's extension ``trace``."""
+    if event.endswith("connect_tcp.started"):
+        _prepare_connection(info)
+    elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
+        _wrap_stream(info["return_value"])
 
-    def __enter__(self) -> Self:
-        if math.isfinite(self._at) and self._timer is None:
-            self._timer = threading.Timer(max(self._at - time.monotonic(), 0.0), self._on_deadline)
-            self._timer.daemon = True
-            self._timer.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.cancel()
+def _prepare_connection(arguments: dict[str, Any]) -> None:
+    """Look the host up before httpcore does, which cannot be interrupted, and divide the time for it.
 
-    @property
-    def expired(self) -> bool:
-        """Whether the deadline has passed."""
-        return time.monotonic() >= self._at
+    httpcore gives each address of the host the whole ``timeout``. It connects with the ``arguments`` that are
+    changed here.
+    """
+    deadline = current_deadline()
+    try:
+        addresses = resolve(arguments["host"], arguments["port"])
+    except TooSlowError:
+        raise
+    except (OSError, UnicodeError):
+        return  # httpcore finds out again, and its error says so
+    deadline.check()
+    if math.isfinite(deadline.at):
+        seconds = max(deadline.seconds_left / len(addresses), 0.001)
+        arguments["timeout"] = min(arguments["timeout"] or math.inf, seconds)
 
-    def watch(self, connection: socket.socket | None) -> None:
-        """Shut down ``connection`` at the deadline, or now if it has passed. Replaces an earlier one."""
-        self._connection = connection
-        if self.expired:
-            self._on_deadline()
 
-    def cancel(self) -> None:
-        """Stop the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
+def _wrap_stream(stream: Any) -> None:
+    read, write, start_tls = stream.read, stream.write, stream.start_tls
 
-    def _on_deadline(self) -> None:
-        if self._connection is not None:
-            _shut_down(self._connection)
+    def limited_read(*args: Any, **options: Any) -> bytes:
+        with waiting(stream.get_extra_info("socket")):
+            data = bytes(read(*args, **options))
+        if data:
+            current_deadline().has_reply = True
+        return data
+
+    def limited_write(*args: Any, **options: Any) -> None:
+        with waiting(stream.get_extra_info("socket")):
+            write(*args, **options)
+
+    def limited_start_tls(*args: Any, **options: Any) -> Any:
+        return wrap_tls(stream.get_extra_info("socket"), lambda: start_tls(*args, **options))
+
+    stream.read, stream.write, stream.start_tls = limited_read, limited_write, limited_start_tls
 
 
 class LimitedStream:
-    """A response stream that ends at a size limit (`MAX_RESPONSE_BYTES`) and a deadline."""
+    """A response stream that ends at a size limit (`MAX_RESPONSE_BYTES`) and at its request's deadline."""
 
-    def __init__(self, stream: Any, deadline: float, connection: Any) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._deadline = Deadline(deadline)
-        if connection is not None:
-            self._deadline.watch(connection)
-            self._deadline.__enter__()
+        self._deadline = current_deadline()
 
     @classmethod
-    def wrap(cls, response: Any, *, deadline: float) -> Any:
-        """Return the stream of ``response`` with limits; ``deadline`` is on the clock of `time.monotonic`.
+    def limit(cls, response: Any) -> None:
+        """Limit the stream of ``response``. An httpx response hook.
 
-        The returned object also has the base class of the original stream: httpx and httpx2
-        (openai 2 and 3) each insist on their own.
+        The stream also has the base class of the original one: httpx and httpx2 (openai 2 and 3) each insist
+        on their own.
         """
-        stream, network = response.stream, response.extensions.get("network_stream")
-        connection = network.get_extra_info("socket") if network is not None else None
-        return type("LimitedHttpxStream", (cls, type(stream).__mro__[-2]), {})(stream, deadline, connection)
+        base = type(response.stream).__mro__[-2]
+        response.stream = type("LimitedHttpxStream", (cls, base), {})(response.stream)
 
     def __iter__(self) -> Iterator[bytes]:
         size = 0
@@ -206,129 +201,14 @@ class LimitedStream:
             size += len(block)
             if size > MAX_RESPONSE_BYTES:
                 raise TooLargeError
-            if self._deadline.expired:
-                raise TooSlowError
             yield block
 
     def _next(self, blocks: Iterator[bytes]) -> bytes | None:
-        try:
+        with self._deadline.active():  # the stream may be read after its request's block was left
             block = next(blocks, None)
-        except Exception:
-            if self._deadline.expired:
-                raise TooSlowError from None
-            raise
-        if block is None and self._deadline.expired:  # a body without a length looks complete when it is cut
-            raise TooSlowError
+        self._deadline.check()
         return block
 
     def close(self) -> None:
         """Close the underlying stream."""
-        self._deadline.cancel()
         self._stream.close()
-
-
-class Cancelled(BaseException):
-    """Another thread canceled the work of this one. Not an `Exception`, so that no handler swallows it."""
-
-
-class Cancellation:
-    """Lets another thread interrupt a wait for a response or for the pause before another attempt.
-
-    Work that runs inside `active` can be interrupted by `cancel`: its requests raise `Cancelled` and
-    their connection is closed.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cancelled = threading.Event()
-        self._connection: Any = None
-
-    @contextlib.contextmanager
-    def active(self) -> Iterator[None]:
-        """Make this the cancellation of the current thread inside the block."""
-        token = _CANCELLATION.set(self)
-        try:
-            yield
-        finally:
-            _CANCELLATION.reset(token)
-
-    def cancel(self) -> None:
-        """Cancel the work. May be called from any thread and more than once."""
-        with self._lock:
-            self._cancelled.set()
-            if self._connection is not None:
-                _shut_down(self._connection)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled.is_set()
-
-    @contextlib.contextmanager
-    def waiting(self, connection: Any) -> Iterator[None]:
-        """Let `cancel` shut down ``connection`` inside the block.
-
-        Raises:
-            Cancelled: `cancel` was called before or during the block.
-        """
-        self._watch(connection)
-        try:
-            yield
-        finally:
-            self._watch(None)
-
-    def pause(self, seconds: float) -> None:
-        """Sleep.
-
-        Raises:
-            Cancelled: As soon as `cancel` is called.
-        """
-        if self._cancelled.wait(seconds):
-            raise Cancelled
-
-    def _watch(self, connection: Any) -> None:
-        with self._lock:
-            self._connection = connection
-            if self.cancelled:
-                raise Cancelled
-
-
-_CANCELLATION: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
-
-
-def interruptible_sleep(sleep: Callable[[float], None]) -> Callable[[float], None]:
-    """Return the pause of the current thread's `Cancellation`, or ``sleep`` if it has none."""
-    cancellation = _CANCELLATION.get()
-    return sleep if cancellation is None else cancellation.pause
-
-
-def make_cancellable(request: Any) -> None:
-    """Let the current thread's `Cancellation` interrupt the wait for a response. An httpx request hook.
-
-    Threads share connections, one after another, and httpcore announces a connection only when it is
-    made. So the `read` of each new connection is wrapped to find out which thread waits on it.
-    """
-    request.extensions["trace"] = _trace_connections
-
-
-def _trace_connections(event: str, info: dict[str, Any]) -> None:
-    if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
-        return
-    stream = info["return_value"]
-    read = stream.read
-
-    def cancellable_read(max_bytes: int, timeout: float | None = None) -> bytes:
-        cancellation = _CANCELLATION.get()
-        if cancellation is None:
-            return bytes(read(max_bytes, timeout))
-        with cancellation.waiting(stream.get_extra_info("socket")):
-            return bytes(read(max_bytes, timeout))
-
-    stream.read = cancellable_read
-
-
-def _shut_down(connection: Any) -> None:
-    """Shut a connection down, so that a thread waiting for it wakes up."""
-    with contextlib.suppress(OSError):  # closed meanwhile
-        # Not `SSLSocket.shutdown`: it would send close_notify from this thread.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -19,6 +19,7 @@ from paperagent.errors import FeedError
 from paperagent.feeds.services import find_live_feed, http_client, ssrf_guard
 from paperagent.feeds.services.http_client import FeedClient, FeedClientConfig
 from paperagent.feeds.services.rate_limit import RateLimit
+from paperagent.time_limits import resolve
 
 PUBLIC = "93.184.216.34"
 RATE_LIMIT = RateLimit("test", 0.0)
@@ -30,9 +31,7 @@ def services() -> Iterator[Services]:
         yield server
 
 
-def fetch(
-    url: str, *, resolver: ssrf_guard.Resolver = ssrf_guard.resolve_host, allow_private: bool = False
-) -> None:
+def fetch(url: str, *, resolver: ssrf_guard.Resolver = resolve, allow_private: bool = False) -> None:
     """Read a feed by its address, without ever waiting."""
     found = find_live_feed(url)
     assert found

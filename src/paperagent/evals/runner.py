@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ from paperagent.evals.results import (
 )
 from paperagent.evals.scorers.content import classify_failure, spans_of
 from paperagent.evals.scorers.retrieval import title_key
+from paperagent.time_limits import WorkerPool
 from paperagent.types import Answer, Paper, Progress
 
 if TYPE_CHECKING:
@@ -258,17 +259,13 @@ class CaseRunner:
         if self.config.concurrency == 1:
             yield from map(self.ask, cases)
             return
-        with ThreadPoolExecutor(self.config.concurrency, thread_name_prefix="case") as pool:
+        with WorkerPool(self.config.concurrency, thread_name_prefix="case") as pool:
             futures: list[Future[list[Row]]] = [
                 pool.submit(lambda group: [self.ask(case) for case in group], group)
                 for group in by_conversation(cases)
             ]
-            try:
-                for future in as_completed(futures):
-                    yield from future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            for future in as_completed(futures):
+                yield from future.result()
 
     def ask(self, case: Case) -> Row:
         """Ask one case and score its answer.

@@ -9,13 +9,12 @@ request headers.
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from threading import Lock, local
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,10 +24,8 @@ from paperagent.http_limits import (
     MAX_RESPONSE_BYTES,
     LimitedStream,
     TooLargeError,
-    TooSlowError,
     TransientError,
-    interruptible_sleep,
-    make_cancellable,
+    limit_connections,
     retry_after,
     retrying,
 )
@@ -44,6 +41,7 @@ from paperagent.llm.server_errors import (
     unsupported_parameters,
 )
 from paperagent.text.redaction import Redactor
+from paperagent.time_limits import Deadline, current_deadline, interruptible_sleep
 
 if TYPE_CHECKING:
     import openai
@@ -192,32 +190,31 @@ class Endpoint:
         self._http_client = http_client
         self._sleep = sleep
         self._setting = setting
-        self._current = local()
-        """``deadline`` of the call that this thread is making."""
         self._client_or_none: openai.OpenAI | None = None
         self._client_lock = Lock()
 
     def call(
-        self, function: Callable[[openai.OpenAI], _T], *, model: str, deadline: float | None = None
+        self, function: Callable[[openai.OpenAI], _T], *, model: str, deadline: Deadline | None = None
     ) -> _T:
         """Run ``function(client)`` with retries and a deadline.
 
         Args:
             function: Makes one attempt.
             model: The model's name, for error messages; may be empty.
-            deadline: On the clock of `time.monotonic`; by default the timeout from now.
+            deadline: By default the timeout from now. It also ends the response that ``function`` returns.
 
         Raises:
             EndpointError: The call failed; ``kind`` classifies the failure.
             ConfigError: A proxy refused the connection.
         """
-        self._current.deadline = self.deadline() if deadline is None else deadline
-        seconds_left = max(self._current.deadline - time.monotonic(), 0.0)
-        retry = retrying(timeout=seconds_left, sleep=interruptible_sleep(self._sleep), attempts=self.attempts)
-        try:
-            result: _T = retry(self._attempt, function, model)
-        except TransientError as fault:
-            raise fault.error from None
+        with (deadline or self.deadline()).active() as limit:
+            retry = retrying(
+                timeout=limit.seconds_left, sleep=interruptible_sleep(self._sleep), attempts=self.attempts
+            )
+            try:
+                result: _T = retry(self._attempt, function, model)
+            except TransientError as fault:
+                raise fault.error from None
         return result
 
     def models(self) -> list[OfferedModel]:
@@ -228,7 +225,7 @@ class Endpoint:
             ConfigError: A proxy refused the connection.
         """
         preload()  # takes a second or more, which must not count toward the time limit
-        reply = self.call(self._get_models, model="", deadline=time.monotonic() + LIST_SECONDS)
+        reply = self.call(self._get_models, model="", deadline=Deadline.after(LIST_SECONDS))
         return self._parse_models(reply)
 
     def _get_models(self, client: openai.OpenAI, max_bytes: int = MAX_RESPONSE_BYTES) -> dict[str, Any]:
@@ -282,9 +279,9 @@ class Endpoint:
         self.offers[api] = True
         return result
 
-    def deadline(self) -> float:
-        """Return the deadline of a call that starts now, on the clock of `time.monotonic`."""
-        return time.monotonic() + self._timeout
+    def deadline(self) -> Deadline:
+        """Return the deadline of a call that starts now."""
+        return Deadline.after(self._timeout)
 
     def parse(self, response: Any, *, max_bytes: int = MAX_RESPONSE_BYTES) -> dict[str, Any]:
         """Return the JSON object of a 200 reply; see `server_errors.parse_reply`."""
@@ -292,19 +289,17 @@ class Endpoint:
         return parse_reply(body, response.headers.get("content-type", ""), self.address)
 
     def blocks(self, response: Any, *, max_bytes: int = MAX_RESPONSE_BYTES) -> Iterator[bytes]:
-        """Yield a decompressed body within a size limit and the deadline of the call.
+        """Yield a decompressed body within a size limit.
 
         Raises:
             EndpointError, TransientError: The connection broke or a limit was exceeded.
         """
-        size, deadline = 0, self._current.deadline
+        size = 0
         try:
             for block in response.iter_bytes():
                 size += len(block)
                 if size > max_bytes:
                     raise TooLargeError  # noqa: TRY301 - reported below, like errors of the connection
-                if time.monotonic() > deadline:
-                    raise TooSlowError  # noqa: TRY301 - same
                 yield block
         except Exception as error:  # noqa: BLE001 - errors of httpx or httpx2, whichever the SDK uses
             raise self._connection_error(error) from None
@@ -318,7 +313,7 @@ class Endpoint:
         import openai
 
         # The first byte may take the whole timeout: a model may read its prompt, or reason, for minutes.
-        seconds_left = max(self._current.deadline - time.monotonic(), 0.001)
+        seconds_left = max(current_deadline().seconds_left, 0.001)
         timeout = openai.Timeout(seconds_left, connect=min(CONNECT_SECONDS, seconds_left))
         try:
             return function(self._client.with_options(timeout=timeout))
@@ -342,8 +337,8 @@ class Endpoint:
             # A proxy cannot reach a server on this machine, but HTTP_PROXY would be used for it.
             trust_env=not self.address.is_loopback,
             event_hooks={
-                "request": [make_cancellable],
-                "response": [self._limit_response, refuse_redirect],
+                "request": [limit_connections],
+                "response": [LimitedStream.limit, refuse_redirect],
             },
         )
         return openai.OpenAI(
@@ -355,11 +350,6 @@ class Endpoint:
                 "Accept-Encoding": "identity"
             },  # a small compressed reply may expand to a huge one
         )
-
-    def _limit_response(self, response: Any) -> None:
-        """Set the limits before the body is read. An httpx response hook."""
-        deadline = getattr(self._current, "deadline", math.inf)
-        response.stream = LimitedStream.wrap(response, deadline=deadline)
 
     def _status_error(self, error: openai.APIStatusError, model: str) -> Exception:
         status, body = error.status_code, ErrorBody.decode(error.response.content)
@@ -393,14 +383,12 @@ class Endpoint:
 
     def _list_model_names(self) -> list[str]:
         """Return the server's models, or nothing: the 404 is reported either way."""
-        outer, self._current.deadline = self._current.deadline, time.monotonic() + HINT_SECONDS
         try:
-            client = self._client.with_options(timeout=HINT_SECONDS)
-            return [model.name for model in self._parse_models(self._get_models(client, _MAX_HINT_BYTES))]
+            with Deadline.after(HINT_SECONDS).active():
+                client = self._client.with_options(timeout=HINT_SECONDS)
+                return [model.name for model in self._parse_models(self._get_models(client, _MAX_HINT_BYTES))]
         except Exception:  # noqa: BLE001 - the list is only a hint, and the server may send anything
             return []
-        finally:
-            self._current.deadline = outer
 
     def _connection_error(self, error: Exception) -> Exception:
         causes = list(_cause_chain(error))
@@ -427,4 +415,4 @@ def _cause_chain(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)

@@ -273,7 +273,13 @@ _CONNECTION_ERRORS: tuple[tuple[set[str], str, str, str, int], ...] = (
         "check OPENAI_API_KEY and OPENAI_BASE_URL",
         1,
     ),
-    ({"ReadTimeout"}, "timeout", "no answer in time", "try again or raise PAPERAGENT_TIMEOUT", 1),
+    (
+        {"ReadTimeout", "NoReplyError"},
+        "timeout",
+        "no answer in time",
+        "try again or raise PAPERAGENT_TIMEOUT",
+        1,
+    ),
     (
         {"ConnectTimeout", "ConnectError"},
         "unreachable",

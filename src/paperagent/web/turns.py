@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 
 from paperagent.errors import PaperAgentError
-from paperagent.http_limits import Cancellation, Cancelled
 from paperagent.layout import nearest_blocks
+from paperagent.time_limits import Cancellation, Cancelled
 from paperagent.types import Answer, Citation, Claim, Event, Paper
 from paperagent.ui.streaming import StreamedAnswer
 from paperagent.web import http

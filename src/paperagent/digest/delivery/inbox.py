@@ -10,15 +10,21 @@ from __future__ import annotations
 import datetime as dt
 import imaplib
 import ipaddress
+import math
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from email import message_from_bytes
 from email.message import Message
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from paperagent.errors import MailError, visible
+from paperagent.time_limits import Deadline, current_deadline, open_connection, waiting, wrap_tls
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 HANDLED = "$PaperagentHandled"
 """The keyword of messages that were handled."""
@@ -28,7 +34,10 @@ MAX_MESSAGES = 5_000
 """Messages of one run; the newest come first."""
 _MAX_BYTES = 1_000_000
 """Of one message; what follows in a larger one is not fetched."""
-_TIMEOUT_S = 60.0
+TIMEOUT_SECONDS = 60.0
+_RUN_SECONDS = 1_800.0
+"""For the whole mailbox. A later run reads the remaining messages."""
+_LOGOUT_SECONDS = 5.0
 _TLS_PORT, _PLAIN_PORT = 993, 143
 
 
@@ -39,13 +48,17 @@ class Inbox:
     machine.
     """
 
-    def __init__(self, url: str, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, url: str, *, context: ssl.SSLContext | None = None, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         """Take the mailbox's address; nothing is sent yet.
 
         Args:
             url: The mailbox.
             context: Verifies the server's certificate.
+            timeout: Seconds for connecting, including login and search, and for each message.
         """
+        self._timeout = timeout
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._implicit_tls = parts.scheme == "imaps"
@@ -72,37 +85,42 @@ class Inbox:
             MailError: the server cannot be reached or trusted, or rejects the login or the folder.
         """
         client = None
+        end = Deadline.after(_RUN_SECONDS)
         try:
-            client = self._connect()
-            self._log_in(client)
-            marks = self._select(client, read_only=read_only) and not read_only
-            since = (today - MAX_AGE).strftime("%d-%b-%Y")
-            _, answer = client.uid("SEARCH", "UNKEYWORD", HANDLED, "SINCE", since)
+            with self._limit(end):
+                client = self._connect()
+                self._log_in(client)
+                marks = self._select(client, read_only=read_only) and not read_only
+                since = (today - MAX_AGE).strftime("%d-%b-%Y")
+                _, answer = client.uid("SEARCH", "UNKEYWORD", HANDLED, "SINCE", since)
             uids = (answer[0] or b"").split()[::-1][:MAX_MESSAGES]
             for uid in map(bytes.decode, uids):
-                raw = _fetch(client, uid)
+                with self._limit(end):
+                    raw = _fetch(client, uid)
                 if raw is None:  # deleted meanwhile
                     continue
                 yield message_from_bytes(raw)
                 if marks:
-                    client.uid("STORE", uid, "+FLAGS.SILENT", f"({HANDLED})")
+                    with self._limit(end):
+                        client.uid("STORE", uid, "+FLAGS.SILENT", f"({HANDLED})")
         except (imaplib.IMAP4.error, OSError) as error:
             raise self._error(error) from None
         finally:
             if client is not None:
-                with suppress(imaplib.IMAP4.error, OSError):
+                with suppress(imaplib.IMAP4.error, OSError), Deadline.after(_LOGOUT_SECONDS).active():
                     client.logout()
                 with suppress(OSError):  # after a failed logout the connection is still open
                     client.shutdown()
 
+    def _limit(self, end: Deadline) -> AbstractContextManager[Deadline]:
+        """Limit the time of a step, and that of all steps."""
+        return Deadline(min(Deadline.after(self._timeout).at, end.at)).active()
+
     def _connect(self) -> imaplib.IMAP4:
-        if self._implicit_tls:
-            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-                self._host, self._port, ssl_context=self._context, timeout=_TIMEOUT_S
-            )
-        else:
-            client = imaplib.IMAP4(self._host, self._port, timeout=_TIMEOUT_S)
-            if not ipaddress.ip_address(client.socket().getpeername()[0].partition("%")[0]).is_loopback:
+        client = _Connection(self._host, self._port, self._context if self._implicit_tls else None)
+        if not self._implicit_tls:
+            sock = client.socket()
+            if not ipaddress.ip_address(sock.getpeername()[0].partition("%")[0]).is_loopback:
                 client.starttls(self._context)
         return client
 
@@ -147,6 +165,36 @@ class Inbox:
         else:
             reason, fix = f"unexpected reply: {visible(str(error), limit=120)}", "run it again later"
         return MailError(f"{self.description}: {reason}; {fix} (PAPERAGENT_IMAP_URL)")
+
+
+class _Connection(imaplib.IMAP4):
+    """imaplib's commands within the current deadline, with TLS from the first byte if there is a context."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(host, port, timeout=current_deadline().seconds_left)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        """Connect; `imaplib` calls this method, which `IMAP4_SSL` overrides as well."""
+        sock, context = open_connection(self.host, self.port, timeout=timeout or math.inf), self._context
+        if context is None:
+            return sock
+        return wrap_tls(sock, lambda: context.wrap_socket(sock, server_hostname=self.host))
+
+    def read(self, size: int) -> bytes:
+        """Return exactly ``size`` bytes."""
+        with waiting(self.sock):
+            return super().read(size)
+
+    def readline(self) -> bytes:
+        """Return a line."""
+        with waiting(self.sock):
+            return super().readline()
+
+    def send(self, data: ReadableBuffer) -> None:
+        """Send bytes."""
+        with waiting(self.sock):
+            super().send(data)
 
 
 def _fetch(client: imaplib.IMAP4, uid: str) -> bytes | None:

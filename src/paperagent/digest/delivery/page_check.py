@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from paperagent.errors import visible
+from paperagent.http_limits import trace_connections
+from paperagent.time_limits import Deadline
 
 if TYPE_CHECKING:
     from paperagent.digest.links import SignedTokens
@@ -40,15 +41,20 @@ def _fetch_problem(url: str, *, contains: bytes = b"") -> str | None:
     """Return why a page is not usable, such as ``answers with status 500``; None if it is usable."""
     import httpx
 
-    end = time.monotonic() + TIMEOUT_SECONDS
+    client = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+    limits = {"trace": trace_connections}
     try:
-        with httpx.stream("GET", url, timeout=TIMEOUT_SECONDS, follow_redirects=False) as response:
+        with (
+            Deadline.after(TIMEOUT_SECONDS).active(),
+            client,
+            client.stream("GET", url, extensions=limits) as response,
+        ):
             if response.status_code != 200:
                 return f"answers with status {response.status_code}"
             start = b""
             for chunk in response.iter_bytes():
                 start += chunk
-                if len(start) >= _MAX_BYTES or time.monotonic() > end:
+                if len(start) >= _MAX_BYTES:
                     break
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         reason = visible(str(error) or type(error).__name__, limit=80)

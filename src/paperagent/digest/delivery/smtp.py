@@ -6,21 +6,28 @@ TLS is required unless the server is on this machine, and no password is sent wi
 from __future__ import annotations
 
 import ipaddress
+import math
 import smtplib
 import socket
 import ssl
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from paperagent.digest.delivery.transport import AcceptedState, ConnectionLost, Rejected, SmtpReply, Step
 from paperagent.errors import ConfigError, MailError, visible
+from paperagent.time_limits import Deadline, current_deadline, open_connection, waiting, wrap_tls
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 STARTTLS_PORT, IMPLICIT_TLS_PORT = 587, 465
 _SERVICE_CLOSING = 421
 _CONNECTION_ERRORS = (smtplib.SMTPServerDisconnected, OSError)
 _LOST = "the connection was lost"
+_QUIT_SECONDS = 5.0
 _MAX_LINE = 8_192
 _MAX_REPLY = 65_536
 """Bytes of one reply. RFC 5321 section 4.5.3.1.5 allows 512 per line."""
@@ -28,12 +35,14 @@ _MAX_REPLY = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds, each for a whole reply."""
+    """Seconds, each for all commands and replies of a step."""
 
-    connect: float = 30.0
+    connect: float = 60.0
+    """From the look-up of the host's name to the login."""
     command: float = 60.0
+    """For sender and recipient, and for the reply to DATA."""
     accept: float = 600.0
-    """From the end of the message to the server's reply (RFC 5321 section 4.5.3.2.6: 10 minutes)."""
+    """For the message and the server's reply (RFC 5321 section 4.5.3.2.6: 10 minutes)."""
 
 
 class SmtpTransport:
@@ -61,7 +70,7 @@ class SmtpTransport:
 
         Args:
             url: The server, with optional user and password.
-            timeouts: Limits for connecting and for replies.
+            timeouts: Limits for connecting, for the envelope and for the message.
             context: Verifies the server's certificate.
             always_tls: Whether to require TLS for a server on this machine too.
             local_hostname: The name for EHLO.
@@ -87,8 +96,12 @@ class SmtpTransport:
         """Connect, secure the connection and log in, unless connected."""
         if self._connection is not None:
             return
+        with Deadline.after(self._timeouts.connect).active():
+            self._open_connection()
+
+    def _open_connection(self) -> None:
         sock = self._open_socket()
-        connection = SmtpConnection(sock, self._local_hostname, self._timeouts.connect)
+        connection = SmtpConnection(sock, self._local_hostname)
         try:
             self._greet(connection, is_local=_is_loopback(sock))
         except smtplib.SMTPServerDisconnected as error:
@@ -104,7 +117,7 @@ class SmtpTransport:
 
     def _open_socket(self) -> socket.socket:
         try:
-            sock = socket.create_connection((self._host, self._port), self._timeouts.connect)
+            sock = open_connection(self._host, self._port, timeout=self._timeouts.connect)
         except socket.gaierror as error:
             raise MailError(
                 f"{self._server}: cannot resolve {visible(self._host, limit=100)}; check PAPERAGENT_SMTP_URL"
@@ -129,7 +142,6 @@ class SmtpTransport:
         secured = self._implicit_tls or self._start_tls(connection, is_local=is_local)
         if self._user:
             self._log_in(connection, secured=secured or is_local)
-        connection.reply_timeout = self._timeouts.command
         self._connection = connection
 
     def _start_tls(self, connection: SmtpConnection, *, is_local: bool) -> bool:
@@ -197,6 +209,10 @@ class SmtpTransport:
 
     def address(self, sender: str, recipient: str, *, size: int) -> None:
         """Send MAIL and RCPT; raise `Rejected` or `ConnectionLost`."""
+        with Deadline.after(self._timeouts.command).active():
+            self._open_envelope(sender, recipient, size)
+
+    def _open_envelope(self, sender: str, recipient: str, size: int) -> None:
         connection = self._connected()
         options = [f"SIZE={size}"] if connection.has_extn("size") else []
         if not (sender.isascii() and recipient.isascii()):
@@ -210,21 +226,20 @@ class SmtpTransport:
 
     def data(self, message: bytes, *, message_id: str) -> SmtpReply:  # noqa: ARG002 - it is in the message
         """Send the message and wait for its acceptance; raise `Rejected` or `ConnectionLost`."""
-        self._command("DATA", "data", success=354)
+        with Deadline.after(self._timeouts.command).active():
+            self._command("DATA", "data", success=354)
         connection = self._connected()
-        assert connection.sock is not None
-        try:
-            connection.sock.settimeout(self._timeouts.accept)
-            connection.sock.sendall(_dot_stuff(message))
-        except OSError as error:  # without the final dot the server must not accept it (section 4.1.1.4)
-            raise self._connection_lost(f"{_LOST} in the middle of the message") from error
-        try:
-            connection.sock.sendall(b".\r\n")
-            connection.reply_timeout = self._timeouts.accept
-            code, text = connection.getreply()
-        except _CONNECTION_ERRORS as error:
-            raise self._connection_lost(f"{_LOST} after the message", may_have_arrived=True) from error
-        connection.reply_timeout = self._timeouts.command
+        with Deadline.after(self._timeouts.accept).active():
+            try:
+                connection.send(_dot_stuff(message))
+            except _CONNECTION_ERRORS as error:
+                # Without the final dot the server must not accept it (section 4.1.1.4).
+                raise self._connection_lost(f"{_LOST} in the middle of the message") from error
+            try:
+                connection.send(b".\r\n")
+                code, text = connection.getreply()
+            except _CONNECTION_ERRORS as error:
+                raise self._connection_lost(f"{_LOST} after the message", may_have_arrived=True) from error
         return self._check_reply(code, text, "message", success=250)
 
     def _command(self, command: str, step: Step, *, success: int) -> SmtpReply:
@@ -252,7 +267,8 @@ class SmtpTransport:
         if self._connection is None:
             return
         try:
-            code, _ = self._connection.rset()
+            with Deadline.after(self._timeouts.command).active():
+                code, _ = self._connection.rset()
         except _CONNECTION_ERRORS:
             code = _SERVICE_CLOSING
         if code != 250:
@@ -263,9 +279,9 @@ class SmtpTransport:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        connection.reply_timeout = min(5.0, self._timeouts.command)
         try:
-            connection.docmd("QUIT")
+            with Deadline.after(min(_QUIT_SECONDS, self._timeouts.command)).active():
+                connection.docmd("QUIT")
         except _CONNECTION_ERRORS:
             return
         finally:
@@ -287,23 +303,26 @@ class SmtpTransport:
 
 
 class SmtpConnection(smtplib.SMTP):
-    """smtplib's commands over a given socket, with a deadline and a size limit for each reply.
+    """smtplib's commands over a given socket, within the current deadline, with a size limit for replies.
 
     `smtplib` would wait forever for a server that sends a byte a second, and accept endless replies.
     """
 
-    def __init__(self, sock: socket.socket, local_hostname: str, reply_timeout: float) -> None:
-        super().__init__(local_hostname=local_hostname, timeout=reply_timeout)
-        self.sock = sock
-        self.reply_timeout = reply_timeout
-        """Seconds for a whole reply."""
+    def __init__(self, sock: socket.socket, local_hostname: str) -> None:
+        super().__init__(local_hostname=local_hostname)
+        self.sock: socket.socket | None = sock
         self._buffer = b""
+
+    def send(self, s: ReadableBuffer | str) -> None:
+        """Send bytes, or text in the encoding of commands."""
+        with self._limited():
+            super().send(s)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the code and text of one reply, with all its lines."""
-        deadline, lines, size = time.monotonic() + self.reply_timeout, [], 0
+        lines, size = [], 0
         while True:
-            line = self._read_line(deadline)
+            line = self._read_line()
             size += len(line)
             lines.append(line[4:].strip())
             if size > _MAX_REPLY:
@@ -313,16 +332,13 @@ class SmtpConnection(smtplib.SMTP):
             if line[3:4] != b"-":
                 return int(line[:3]), b"\n".join(lines)
 
-    def _read_line(self, deadline: float) -> bytes:
+    def _read_line(self) -> bytes:
         while b"\n" not in self._buffer:
-            remaining = deadline - time.monotonic()
             if len(self._buffer) > _MAX_LINE:
                 self._disconnect("its reply is too long")
-            if remaining <= 0 or self.sock is None:
-                self._disconnect("no reply in time")
             try:
-                self.sock.settimeout(remaining)
-                received = self.sock.recv(_MAX_LINE)
+                with self._limited() as sock:
+                    received = sock.recv(_MAX_LINE)
             except TimeoutError:
                 self._disconnect("no reply in time")
             except OSError as error:
@@ -333,16 +349,29 @@ class SmtpConnection(smtplib.SMTP):
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
+    def _timed_socket(self) -> socket.socket:
+        """Return the socket with the rest of the time as its timeout."""
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected(_LOST)
+        seconds_left = current_deadline().seconds_left
+        self.sock.settimeout(max(seconds_left, 0.001) if math.isfinite(seconds_left) else None)
+        return self.sock
+
+    @contextmanager
+    def _limited(self) -> Iterator[socket.socket]:
+        sock = self._timed_socket()
+        with waiting(sock):
+            yield sock
+
     def _disconnect(self, why: str) -> NoReturn:
         self.close()
         raise smtplib.SMTPServerDisconnected(why)
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Switch to TLS and discard everything that the server sent before (RFC 3207 section 4.2)."""
-        assert self.sock is not None
         self._buffer = b""  # or unencrypted input would be taken for the server's replies (CVE-2011-0411)
-        self.sock.settimeout(self.reply_timeout)
-        self.sock = context.wrap_socket(self.sock, server_hostname=host)
+        sock = self._timed_socket()
+        self.sock = wrap_tls(sock, lambda: context.wrap_socket(sock, server_hostname=host))
         self.ehlo_resp, self.helo_resp, self.esmtp_features, self.does_esmtp = None, None, {}, False
 
 

@@ -5,7 +5,6 @@ Signed as Standard Webhooks (https://www.standardwebhooks.com). Redirects are no
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import datetime as dt
 import hmac
@@ -18,6 +17,8 @@ from typing import Any
 
 from paperagent.digest.delivery.transport import AcceptedState, ConnectionLost, Rejected, SmtpReply
 from paperagent.errors import visible
+from paperagent.http_limits import trace_connections
+from paperagent.time_limits import Deadline, current_deadline
 
 TIMEOUT_S = 30.0
 """For a whole request."""
@@ -74,17 +75,17 @@ class WebhookTransport:
     def data(self, message: bytes, *, message_id: str) -> SmtpReply:
         """Post the message; raise `Rejected` or `ConnectionLost`."""
         assert self._webhook is not None, "address comes first"
-        exchange = _Exchange(self._timeout)
+        exchange = _Exchange()
         headers = {"Content-Type": "application/json", "User-Agent": "paperagent"}
         headers |= signature_headers(self._webhook.secrets, message_id, int(self._now()), message)
-        post = exchange.post(self._webhook.url, message, headers)
         try:
-            asyncio.run(asyncio.wait_for(post, self._timeout))
-        except (TimeoutError, *exchange.errors) as error:
+            with Deadline.after(self._timeout).active():
+                exchange.post(self._webhook.url, message, headers)
+        except exchange.errors as error:
             if not exchange.status:  # else the server has decided, and only its text is lost
                 # The error's text may contain the URL, which is a secret.
                 name = visible(type(error).__name__, limit=60)
-                timed_out = isinstance(error, TimeoutError)
+                timed_out = isinstance(error, exchange.timeouts)
                 why = "no reply in time" if timed_out else f"the connection failed ({name})"
                 raise ConnectionLost(why, may_have_arrived=exchange.started) from None
         return _check_reply(exchange)
@@ -99,32 +100,34 @@ class WebhookTransport:
 class _Exchange:
     """A request and its reply."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self) -> None:
         import httpx
 
-        self._timeout = timeout
         self.errors = (httpx.HTTPError, httpx.InvalidURL, OSError)
+        self.timeouts = (httpx.TimeoutException, TimeoutError)
         self.started = False
         """Whether the server may have received a part of the request."""
         self.status = 0
         self.headers: Any = {}
         self.text = ""
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> None:
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> None:
+        """Send the request and read the reply, within the current deadline."""
         import httpx
 
-        async def trace(event: str, _: Any) -> None:
+        def trace(event: str, info: dict[str, Any]) -> None:
             self.started = self.started or event.endswith("send_request_headers.started")
+            trace_connections(event, info)
 
-        async with (
-            httpx.AsyncClient(follow_redirects=False, timeout=self._timeout) as client,
+        with (
+            httpx.Client(follow_redirects=False, timeout=current_deadline().seconds_left) as client,
             client.stream(
                 "POST", url, content=body, headers=headers, extensions={"trace": trace}
             ) as response,
         ):
             self.status, self.headers = response.status_code, response.headers
             start = b""
-            async for chunk in response.aiter_bytes(_MAX_REPLY_BYTES):
+            for chunk in response.iter_bytes(_MAX_REPLY_BYTES):
                 start += chunk
                 if len(start) >= _MAX_REPLY_BYTES:
                     break

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +36,7 @@ from paperagent.llm.protocol import Pricing, TextModel
 from paperagent.text.discourse import refers_back
 from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.terms import STOP_WORDS, stem, words
+from paperagent.time_limits import WorkerPool
 from paperagent.types import Paper, Usage
 
 PAPERS_PER_CALL = 10
@@ -128,7 +128,7 @@ class ThemeWriter:
         """
         drafts: dict[str, ThemeDraft] = {}
         waiting = self._calls(themes)
-        with ThreadPoolExecutor(self._max_concurrent) as pool:
+        with WorkerPool(self._max_concurrent) as pool:
             while waiting:
                 batch, waiting = self._affordable(waiting)
                 if not batch:

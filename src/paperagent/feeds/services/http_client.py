@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode
 
 from paperagent.errors import FeedError, visible
@@ -17,8 +16,9 @@ from paperagent.feeds.services import ssrf_guard
 from paperagent.feeds.services.page import MAX_ATTEMPTS, RetryableError, ServiceResponse
 from paperagent.feeds.services.rate_limit import MAX_WAIT_SECONDS, RateLimit, RateLimiter
 from paperagent.feeds.source import FeedSource
-from paperagent.http_limits import Deadline, retrying
+from paperagent.http_limits import limit_connections, retrying
 from paperagent.text.redaction import Redactor
+from paperagent.time_limits import Deadline, TooSlowError, interruptible_sleep, resolve
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +28,7 @@ T = TypeVar("T")
 MAX_PAGE_BYTES = 50_000_000
 """Limit on the bytes of one page, both as received and decompressed."""
 PAGE_SECONDS = 120.0
-"""Time for one page, from the first request to its last byte, redirects included."""
+"""Time for one page, from the look-up of the host to the last byte, redirects included."""
 CONNECT_SECONDS = 8.0
 """Time to connect to one address of a host. Then the next address is tried."""
 READ_SECONDS = 30.0
@@ -37,8 +37,6 @@ MAX_REDIRECTS = 5
 FIRST_PAUSE_SECONDS = 2.0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CONNECTED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
-"""httpcore's trace events for a new connection."""
 _DAY_SECONDS = 86_400.0
 
 
@@ -68,7 +66,7 @@ class FeedClient:
         version: str,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
-        resolver: ssrf_guard.Resolver = ssrf_guard.resolve_host,
+        resolver: ssrf_guard.Resolver = resolve,
     ) -> None:
         self.config = config
         self._user_agent = f"paperagent/{version}" + (f" ({config.contact})" if config.contact else "")
@@ -78,7 +76,6 @@ class FeedClient:
         self._redactor = Redactor(config.keys.values())
         self._http_client: httpx.Client | None = None
         self._origin: ssrf_guard.Origin | None = None
-        self._connection: socket.socket | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +87,7 @@ class FeedClient:
         """Close the connection; a second call does nothing."""
         if self._http_client is not None:
             self._http_client.close()
-        self._http_client = self._connection = None
+        self._http_client = None
 
     def fetch(
         self,
@@ -105,7 +102,8 @@ class FeedClient:
         """Fetch a page and return what ``parse`` makes of it.
 
         Temporary failures are retried: status 429 and 5xx (for as long as the service asks to wait), a
-        connection or body that was cut, and every `RetryableError` of ``parse``.
+        connection or body that was cut, and every `RetryableError` of ``parse``. A page
+        that is too slow is not.
 
         Raises:
             ServiceRefusedError: the service refused the request.
@@ -122,7 +120,7 @@ class FeedClient:
             return parse(response)
 
         retry = retrying(
-            sleep=self._sleep,
+            sleep=interruptible_sleep(self._sleep),
             attempts=MAX_ATTEMPTS,
             first_pause=FIRST_PAUSE_SECONDS,
             max_wait=MAX_WAIT_SECONDS,
@@ -148,20 +146,14 @@ class FeedClient:
                 self._rate_limiter.back_off(seconds)
 
     def _fetch_in_time(self, url: str, label: str, headers: Mapping[str, str]) -> ServiceResponse:
-        with Deadline.after(PAGE_SECONDS) as deadline:
-            try:
-                response = self._follow_redirects(url, label, headers, deadline)
-            except RetryableError:
-                if not deadline.expired:
-                    raise
-            else:
-                if not deadline.expired:  # a body without a length looks complete when it is cut
-                    return response
-        raise RetryableError(f"the response took longer than {PAGE_SECONDS:.0f} seconds")
+        try:
+            with Deadline.after(PAGE_SECONDS).active():
+                return self._follow_redirects(url, label, headers)
+        except TooSlowError:
+            failure = RetryableError(f"the response took longer than {PAGE_SECONDS:.0f} seconds")
+            raise _final_error(failure, label) from None
 
-    def _follow_redirects(
-        self, url: str, label: str, headers: Mapping[str, str], deadline: Deadline
-    ) -> ServiceResponse:
+    def _follow_redirects(self, url: str, label: str, headers: Mapping[str, str]) -> ServiceResponse:
         first: ssrf_guard.ResolvedUrl | None = None
         for _ in range(MAX_REDIRECTS + 1):
             target = ssrf_guard.check_url(
@@ -170,7 +162,7 @@ class FeedClient:
             first = first or target
             # A key is only for the host that it was configured for, not for one it redirects to.
             own_headers = headers if target.origin == first.origin else {}
-            response = self._request(target, label, own_headers, deadline)
+            response = self._request(target, label, own_headers)
             if response.status not in _REDIRECTS or "location" not in response.headers:
                 return self._redacted_response(response)
             url = ssrf_guard.redirect_url(target, response.headers["location"], label=label)
@@ -181,7 +173,7 @@ class FeedClient:
         return replace(response, headers=headers, body=self._redactor.redact_bytes(response.body))
 
     def _request(
-        self, target: ssrf_guard.ResolvedUrl, label: str, headers: Mapping[str, str], deadline: Deadline
+        self, target: ssrf_guard.ResolvedUrl, label: str, headers: Mapping[str, str]
     ) -> ServiceResponse:
         import httpx
 
@@ -195,30 +187,23 @@ class FeedClient:
         reason = "the host cannot be reached"
         for address in target.addresses[:MAX_ADDRESSES]:
             try:
-                response = self._send(target, address, all_headers, deadline)
+                response = self._send(target, address, all_headers)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 reason = f"the host cannot be reached: {_short_message(error)}"
                 continue
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 raise RetryableError(_short_message(error)) from None
             try:
-                return _read_body(response, label, deadline)
+                return _read_body(response, label)
             finally:
                 response.close()
         raise RetryableError(reason)
 
     def _send(
-        self, target: ssrf_guard.ResolvedUrl, address: str, headers: Mapping[str, str], deadline: Deadline
+        self, target: ssrf_guard.ResolvedUrl, address: str, headers: Mapping[str, str]
     ) -> httpx.Response:
         """Send the request over the open connection, or a new one; return when the headers have arrived."""
-
-        def on_trace(event: str, info: Mapping[str, Any]) -> None:
-            if event in _CONNECTED:
-                self._connection = info["return_value"].get_extra_info("socket")
-                deadline.watch(self._connection)
-
         client = self._client_for(target)
-        deadline.watch(self._connection)
         request = client.build_request(
             "GET",
             target.with_address(address),
@@ -229,7 +214,6 @@ class FeedClient:
                     "connect": CONNECT_SECONDS,
                     **dict.fromkeys(("read", "write", "pool"), READ_SECONDS),
                 },
-                "trace": on_trace,
             },
         )
         return client.send(request, stream=True)
@@ -250,6 +234,7 @@ class FeedClient:
                 trust_env=False,
                 verify=httpx.create_ssl_context(trust_env=True),  # honors SSL_CERT_FILE
                 follow_redirects=False,
+                event_hooks={"request": [limit_connections]},
                 limits=httpx.Limits(max_connections=1),
             )
             self._origin = target.origin
@@ -262,7 +247,7 @@ def _check_headers(headers: Mapping[str, str], label: str) -> None:
             raise FeedError(f"{label}: {name}: not a valid header value (not shown); check the key")
 
 
-def _read_body(response: httpx.Response, label: str, deadline: Deadline) -> ServiceResponse:
+def _read_body(response: httpx.Response, label: str) -> ServiceResponse:
     """Read a body to its end within the limits; decompress it with our own bounded reader."""
     import httpx
 
@@ -272,7 +257,7 @@ def _read_body(response: httpx.Response, label: str, deadline: Deadline) -> Serv
             f"{label}: compressed as {visible(encoding, limit=20)}, which was not asked for; refused"
         )
     try:
-        source = FeedSource(_BodyStream(response, label, deadline), label)  # type: ignore[arg-type]  # it only calls read
+        source = FeedSource(_BodyStream(response, label), label)  # type: ignore[arg-type]  # it only calls read
         source.limit = MAX_PAGE_BYTES
         body = source.read()
     except httpx.TransportError as error:
@@ -280,18 +265,19 @@ def _read_body(response: httpx.Response, label: str, deadline: Deadline) -> Serv
     except FeedError as error:
         if isinstance(error.__cause__, EOFError | zlib.error):
             raise RetryableError("the response broke off within its compressed data") from None
+        if isinstance(error.__cause__, TooSlowError):
+            raise error.__cause__ from None
         raise
     headers = {name.lower(): value for name, value in response.headers.items()}
     return ServiceResponse(response.status_code, headers, body, label)
 
 
 class _BodyStream:
-    """The raw bytes of a response, limited in size and time."""
+    """The raw bytes of a response, limited in size."""
 
-    def __init__(self, response: httpx.Response, label: str, deadline: Deadline) -> None:
+    def __init__(self, response: httpx.Response, label: str) -> None:
         self._label = label
         self._chunks: Iterator[bytes] = response.iter_raw()
-        self._deadline = deadline
         self._bytes_left = MAX_PAGE_BYTES
 
     def read(self, _count: int = -1) -> bytes:
@@ -301,8 +287,6 @@ class _BodyStream:
         if self._bytes_left < 0:
             limit = f"{MAX_PAGE_BYTES / 1e6:.0f} MB"
             raise FeedError(f"{self._label}: the page is larger than the limit of {limit}; ask for less")
-        if self._deadline.expired:
-            raise RetryableError("too slow")  # `_fetch_in_time` replaces it by its own message
         return chunk
 
 

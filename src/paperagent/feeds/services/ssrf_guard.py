@@ -7,12 +7,12 @@ checked: a second look-up could give another one (DNS rebinding).
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from paperagent.errors import FeedError, visible
+from paperagent.time_limits import TooSlowError, resolve
 
 Resolver = Callable[[str, int], Sequence[str]]
 """Returns the addresses of a host and port; raises OSError if there are none."""
@@ -64,14 +64,8 @@ class ResolvedUrl:
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def resolve_host(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of ``host`` from the system's resolver."""
-    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
-
-
 def check_url(
-    url: str, *, label: str, resolver: Resolver = resolve_host, allow_private: bool = False
+    url: str, *, label: str, resolver: Resolver = resolve, allow_private: bool = False
 ) -> ResolvedUrl:
     """Resolve the host of ``url``.
 
@@ -83,6 +77,7 @@ def check_url(
 
     Raises:
         FeedError: the URL is not valid, or its host is unknown or not public.
+        TooSlowError: the deadline passed.
     """
     parts = split_url(url, label=label)
     host = (parts.hostname or "").rstrip(".")
@@ -90,6 +85,8 @@ def check_url(
     name = visible(host, limit=80)
     try:
         addresses = tuple(resolver(host, port))
+    except TooSlowError:
+        raise
     except (OSError, UnicodeError):
         raise FeedError(
             f"{label}: no host with the name {name} is known; check the address or the connection"

@@ -16,9 +16,10 @@ from urllib.parse import quote, urlsplit
 from zlib import crc32
 
 from paperagent.errors import ConfigError, StoreError, visible
-from paperagent.http_limits import LimitedStream, TransientError, retry_after, retrying
+from paperagent.http_limits import LimitedStream, TransientError, limit_connections, retry_after, retrying
 from paperagent.library.features import search_width
 from paperagent.text.redaction import Redactor
+from paperagent.time_limits import Deadline, TooSlowError, current_deadline, interruptible_sleep
 
 if TYPE_CHECKING:
     import httpx
@@ -133,7 +134,7 @@ class ChromaClient:
 
     Args:
         address: The server and the database.
-        timeout: Seconds for one whole request.
+        timeout: Seconds for one whole request, including retries and pauses.
         sleep: Waits between retries.
     """
 
@@ -172,9 +173,10 @@ class ChromaClient:
         """
         full_path = path if path.startswith("/api/") else self.address.path + path
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
-        send = retrying(timeout=self._timeout, sleep=self._sleep)
+        send = retrying(timeout=self._timeout, sleep=interruptible_sleep(self._sleep))
         try:
-            return send(self._send, method, full_path, content)
+            with Deadline.after(self._timeout).active():
+                return send(self._send, method, full_path, content)
         except TransientError as failure:
             raise failure.error from None
 
@@ -185,17 +187,13 @@ class ChromaClient:
     def _send(self, method: str, path: str, content: bytes | None) -> Any:
         import httpx
 
-        deadline = time.monotonic() + self._timeout
+        seconds_left = max(current_deadline().seconds_left, 0.001)
+        timeout = httpx.Timeout(seconds_left, connect=min(_CONNECT_TIMEOUT, seconds_left))
         try:
-            http = self._http_client()
-            request = http.build_request(method, self.address.base + path, content=content)
-            response = http.send(request, stream=True)
-            try:
-                response.stream = LimitedStream.wrap(response, deadline=deadline)
-                raw = response.read()
-            finally:
-                response.close()
-        except httpx.TimeoutException:
+            response = self._http_client().request(
+                method, self.address.base + path, content=content, timeout=timeout
+            )
+        except (httpx.TimeoutException, TooSlowError):
             raise TransientError(
                 self.error("no answer in time", "try again or raise PAPERAGENT_TIMEOUT"), tries=2
             ) from None
@@ -205,9 +203,9 @@ class ChromaClient:
             fix = "is it running, and is PAPERAGENT_CHROMA_URL right?"
             raise TransientError(self.error(f"{why} ({type(error).__name__})", fix)) from None
         if response.status_code >= 300:
-            raise self._status_error(response.status_code, raw, response.headers)
+            raise self._status_error(response.status_code, response.content, response.headers)
         try:
-            return json.loads(raw)
+            return json.loads(response.content)
         except (ValueError, RecursionError):
             invalid = self.error("sent no valid JSON", "check that PAPERAGENT_CHROMA_URL is a Chroma server")
             raise TransientError(invalid, tries=2) from None
@@ -245,8 +243,8 @@ class ChromaClient:
                 }
                 # Proxies and .netrc of the environment are ignored. A redirect could carry the key elsewhere.
                 self._http = httpx.Client(
-                    timeout=httpx.Timeout(self._timeout, connect=min(_CONNECT_TIMEOUT, self._timeout)),
                     headers=headers,
+                    event_hooks={"request": [limit_connections], "response": [LimitedStream.limit]},
                     trust_env=False,
                     follow_redirects=False,
                 )

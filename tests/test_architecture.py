@@ -41,9 +41,13 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "sqlite3": frozenset(
         {
             "library",
+            "storage.journal",
             "storage.sqlite",
             "llm.cache",
+            "digest.backups",
             "digest.database",
+            "digest.health",
+            "digest.restore",
             "digest.delivery.ledger",
             "digest.delivery.stored_issues",
             "digest.subscribers",

@@ -882,15 +882,21 @@ class PaperAgent:
         return {**store.status(), **facets.status_details(store, on_server=bool(self.settings.chroma_url))}
 
     def doctor(self, *, repair: bool = False) -> Health:
-        """Check that both indexes find every paper.
+        """Check that both indexes find every paper, and the other files in the library folder.
 
         Args:
-            repair: Rebuild an index that misses papers.
+            repair: Rebuild an index that misses papers, and restore a damaged ``digest.db`` from its backups.
 
         Returns:
             The problems found, and what was repaired.
         """
-        return self._open_store().doctor(repair=repair)
+        from paperagent.factory.digest import check_folder
+        from paperagent.library.protocol import Health
+
+        store = self._open_store()
+        others = check_folder(store.home, repair=repair)  # first, because it does not depend on the papers
+        health = store.doctor(repair=repair)
+        return Health(health.ok and all(check.ok for check in others), (*health.checks, *others))
 
     def reindex(self, *, vectors: bool = True, progress: Progress | None = None) -> None:
         """Rebuild the indexes from the library.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections import Counter
 from itertools import zip_longest
@@ -156,7 +157,8 @@ def test_a_file_of_the_first_format(tmp_path: Path) -> None:
         db.execute("CREATE INDEX delivery_state ON delivery (state)")
         db.execute("INSERT INTO delivery SELECT * FROM newer")
         db.execute("DROP TABLE newer")
-        db.execute("DROP TABLE webhook")
+        for table in ("webhook", "journal", "restored"):
+            db.execute(f"DROP TABLE {table}")
         replies = ("written to one.eml", "written to two.eml", "2.0.0 queued as 4711")
         for number, reply in enumerate(replies, start=1):
             db.execute(
@@ -165,6 +167,7 @@ def test_a_file_of_the_first_format(tmp_path: Path) -> None:
             )
         db.execute("PRAGMA user_version = 1")
     harness.database.close()
+    shutil.rmtree(tmp_path / "backups")
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox" / "one.eml").touch()
     for _ in range(2):  # the second time, there is nothing left to do

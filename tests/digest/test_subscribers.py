@@ -455,7 +455,8 @@ def test_subscribers_of_version_2_are_kept(tmp_path: Path) -> None:
         statements = _SCHEMA.split("\n;\n")
         for statement in statements[1:]:
             db.execute(statement)
-        db.execute("DROP TABLE webhook")
+        for table in ("webhook", "journal", "restored"):
+            db.execute(f"DROP TABLE {table}")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("PRAGMA user_version = 2")
     with DigestDatabase(path) as database:

@@ -14,13 +14,13 @@ import click
 
 from paperagent.cli.options import common_options, json_option
 from paperagent.cli.session import Session, show, show_json, warn, warn_about_shutdown
-from paperagent.errors import ConfigError, EndpointError
+from paperagent.errors import ConfigError, EndpointError, StoreError
 from paperagent.layout import Block, row_blocks
 from paperagent.types import Usage
 
 if TYPE_CHECKING:
     from paperagent.config import Settings
-    from paperagent.library.protocol import Health
+    from paperagent.library.protocol import Check, Health
     from paperagent.llm.client import Endpoint, OfferedModel
     from paperagent.llm.pricing import Price
     from paperagent.llm.probe import ProbeResult
@@ -39,7 +39,7 @@ _NO_MODEL_LIST = frozenset({"rejected", "server", "invalid_reply"})
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Rebuild the indexes that fail a check.")
+@click.option("--repair", is_flag=True, help="Rebuild the indexes that fail a check, and restore digest.db.")
 @click.option(
     "--endpoint",
     is_flag=True,
@@ -50,7 +50,10 @@ _NO_MODEL_LIST = frozenset({"rejected", "server", "invalid_reply"})
 @common_options
 @click.pass_context
 def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -> None:
-    """Check that every paper can be found through every index; exit with 5 if one cannot."""
+    """Check that every paper can be found through every index, and that no file is damaged.
+
+    Exits with 5 if a check fails.
+    """
     if endpoint:
         if repair:
             raise click.UsageError("--endpoint and --repair: cannot be combined; use one of them")
@@ -60,6 +63,9 @@ def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -
 
     with ctx.obj.agent() as agent:
         health = agent.doctor(repair=repair)
+        web = _check_web_database(agent.settings)
+        if web is not None:
+            health = replace(health, ok=health.ok and web.ok, checks=(*health.checks, web))
         warn_about_shutdown(agent.settings)
         for problem in mail_problems(agent.settings):
             warn(problem)
@@ -69,6 +75,25 @@ def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -
         show(_health_blocks(health))
     if not health.ok:
         ctx.exit(LIBRARY_FAILED)
+
+
+def _check_web_database(settings: Settings) -> Check | None:
+    """Check the file of the web page, which has no copy; None if there is none."""
+    from paperagent.library.protocol import Check
+    from paperagent.web.database import FILE_NAME, WebDatabase
+
+    path = settings.home / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        with WebDatabase(path) as database:
+            damage = database.find_damage()
+    except StoreError as error:
+        what, _, fix = str(error).rpartition("; ")
+        return Check("web page", False, what or str(error), fix)
+    if damage:
+        return Check("web page", False, f"{FILE_NAME} is damaged: {damage}", WebDatabase.DAMAGED)
+    return Check("web page", True, f"{FILE_NAME} is intact")
 
 
 def _health_blocks(health: Health) -> Iterator[Block]:

@@ -235,7 +235,7 @@ def remove(session: Session, *, email: str) -> None:
     from paperagent.errors import InputError, visible
 
     with open_digest(session) as service:
-        if not service.subscribers.remove(email):
+        if not service.remove_subscriber(email):
             raise InputError(
                 f"subscriber: {visible(email, limit=80)} does not exist; see 'paperagent subscribers list'"
             )
@@ -263,6 +263,8 @@ def import_csv(session: Session, *, file: Path, confirmed: bool, replace: bool, 
 
     options = subscriber_files.ImportOptions(confirmed=confirmed, replace_lists=replace)
     with open_digest(session) as service:
+        if not dry_run:
+            service.back_up()
         rehearsal = service.rehearsal() if dry_run else nullcontext(service.subscribers)
         with rehearsal as target:
             report = subscriber_files.read_csv(file, target, options)

@@ -1,25 +1,45 @@
 """The digest's SQLite file: subscribers, issues and deliveries.
 
-It is separate from the library, because the library can be rebuilt from its feeds and this file cannot.
+It is separate from the library, because the library can be rebuilt from its feeds and this file cannot. Every
+change of a row is also written to a journal (`storage.journal`), from which `restore` makes the file again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from paperagent.errors import StoreLockedError
+from paperagent.errors import StoreLockedError, display_path
+from paperagent.storage.journal import Journal, record_changes
 from paperagent.storage.locks import ProcessLock
-from paperagent.storage.sqlite import SqliteDatabase
+from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase
 
 FILE_NAME = "digest.db"
 LOCK_NAME = "digest.lock"
+SERVER_LOCK = "web.lock"
+"""Held by the process that serves the web page, which has the file open."""
 OUTBOX_FOLDER = "outbox"
 """The folder for emails without a mail server, beside the file."""
+BACKUP_FOLDER = "backups"
+"""The folder of the journal and the backups, beside the file."""
+JOURNALED = {
+    "subscriber": "",
+    "suppression": "",
+    "webhook": "",
+    "feedback": "",
+    "issue": "",
+    "shown": "",
+    "delivery": "NEW.state != 'claimed'",
+    "event": "",
+}
+"""The tables in the journal. The texts of issues (blobs) are only in the backups. A claimed message was not
+sent yet."""
+_DURABLE_TABLES = frozenset({"subscriber", "suppression", "webhook", "feedback"})
 APPLICATION_ID = 0x50414447
 """``PADG``: identifies the file among other SQLite files."""
 
@@ -46,6 +66,14 @@ CREATE TABLE subscriber (
 _WEBHOOK = """
 -- The subscribers that get their issues by HTTP instead of mail.
 CREATE TABLE webhook (subscriber_id INTEGER PRIMARY KEY, kind TEXT NOT NULL, url TEXT NOT NULL)
+"""
+_JOURNAL = """
+-- One row: a random id, and the number of the last transaction in the journal (`storage.journal`).
+CREATE TABLE journal (id TEXT NOT NULL, sequence INTEGER NOT NULL)
+"""
+_RESTORED = """
+-- uncertain_until: issues of days up to this one may have been sent by what was lost, or NULL if nothing was.
+CREATE TABLE restored (at TEXT NOT NULL, detail TEXT NOT NULL, uncertain_until TEXT)
 """
 _SCHEMA = f"""
 {_SUBSCRIBER.strip()}
@@ -75,6 +103,12 @@ CREATE TABLE feedback (
 ;
 {_WEBHOOK.strip()}
 ;
+{_JOURNAL.strip()}
+;
+INSERT INTO journal VALUES (lower(hex(randomblob(16))), 0)
+;
+{_RESTORED.strip()}
+;
 -- A log for humans. Without addresses, so that a subscriber can be removed completely.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, issue_id TEXT, subscriber_id INTEGER,
@@ -99,7 +133,7 @@ class DigestDatabase(SqliteDatabase):
 
     KIND = "digest"
     APPLICATION_ID = APPLICATION_ID
-    VERSION = 4
+    VERSION = 5
     SCHEMA = _SCHEMA
     MIGRATIONS: ClassVar[dict[int, str]] = {
         1: f"""
@@ -129,11 +163,116 @@ INSERT INTO sqlite_sequence SELECT 'subscriber', seq FROM sqlite_sequence
 DROP TABLE subscriber_of_version_2
 """,
         3: _WEBHOOK.strip(),
+        # Not 0: what is there already is not in the journal.
+        4: f"""
+{_JOURNAL.strip()}
+;
+INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
+;
+{_RESTORED.strip()}
+""",
     }
     PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
     FOREIGN = "not a paperagent digest; move it away, or change PAPERAGENT_HOME"
-    DAMAGED = "restore a backup, or move it away and add the subscribers again"
+    DAMAGED = "run 'paperagent doctor --repair' to restore it from its backups"
     OTHERWISE = "it cannot be used; see --debug"
+
+    def __init__(self, path: Path, *, journaled: bool = True) -> None:
+        self.journal = Journal(path.parent / BACKUP_FOLDER, path.stem)
+        self._journaled = journaled
+        self._changes: list[str] = []
+        self._is_durable = False
+        self._sequence = 0
+        self._identity = (0, 0)
+        self.database_id = ""
+        self.lacks_backup = False
+        """Whether the journal lacks changes, so that a backup has to be made."""
+        super().__init__(path)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give one thread exclusive use of the connection; a file that was replaced is opened again.
+
+        Raises:
+            StoreError: SQLite cannot read the file, it is gone, or this process is a fork.
+        """
+        with self._lock:
+            if os.getpid() == self._pid and not self._connection.in_transaction:
+                self._reopen_if_replaced()
+            with super().reading() as connection:
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give one thread exclusive use of the connection, in a transaction committed at the end.
+
+        The changes are in the journal when the block has ended.
+        """
+        with self._lock:
+            self._changes.clear()
+            self._is_durable = False
+            with super().writing() as connection:
+                yield connection
+            if self._changes:
+                with self._map_errors():
+                    self.journal.append(
+                        self.database_id, self._sequence, self._changes, durable=self._is_durable
+                    )
+
+    def sequence(self) -> int:
+        """Return the number of the last transaction that the journal has to contain."""
+        with self.reading() as connection:
+            return int(connection.execute("SELECT sequence FROM journal").fetchone()[0])
+
+    def _connect(self) -> sqlite3.Connection:
+        self._expected = self.journal.position() if self._journaled else None
+        if self._expected is not None and not _has_content(self.path):
+            raise DamagedFileError(f"{self.description}: it is gone; {restore_advice(self.journal.folder)}")
+        return super()._connect()
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        execute = self._connection.execute
+        self.database_id, sequence = execute("SELECT id, sequence FROM journal").fetchone()
+        status = self.path.stat()
+        self._identity = (status.st_dev, status.st_ino)
+        if not self._journaled:
+            return
+        expected = self._expected
+        if expected is not None and expected.database_id not in {None, self.database_id}:
+            raise DamagedFileError(
+                f"{self.description}: it is not the file that was here before; "
+                f"{restore_advice(self.journal.folder)}"
+            )
+        if expected is not None and expected.sequence > sequence:
+            raise DamagedFileError(
+                f"{self.description}: it lacks the last {expected.sequence - sequence:,} changes, because it "
+                f"is damaged or an old copy; {restore_advice(self.journal.folder)}"
+            )
+        self.lacks_backup |= sequence > (expected.sequence if expected else 0)
+        record_changes(self._connection, JOURNALED, self._record)
+
+    def _record(self, operation: str, table: str, row: str) -> None:
+        self._changes.append(f'["{operation}", "{table}", {row}]')
+        self._is_durable |= table in _DURABLE_TABLES or '"state":"in_data"' in row
+
+    def _before_commit(self, connection: sqlite3.Connection) -> None:
+        if self._changes:
+            connection.execute("UPDATE journal SET sequence = sequence + 1")
+            (self._sequence,) = connection.execute("SELECT sequence FROM journal").fetchone()
+
+    def _reopen_if_replaced(self) -> None:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            raise DamagedFileError(
+                f"{self.description}: it is gone; {restore_advice(self.journal.folder)}"
+            ) from None
+        if self._identity != (status.st_dev, status.st_ino):
+            with self._map_errors():
+                self._connection.close()
+                self._connection = self._connect()
+                self._prepare()
 
     def _on_empty_file(self) -> None:
         self.path.chmod(0o600)  # it holds email addresses
@@ -148,6 +287,21 @@ DROP TABLE subscriber_of_version_2
                 "UPDATE delivery SET state = 'written' WHERE state = 'exported' AND reply = ?",
                 [(reply,) for reply in files],
             )
+
+
+def restore_advice(backups: Path) -> str:
+    """Return what the user can do about a file that is gone or too old."""
+    return (
+        f"run 'paperagent doctor --repair' to restore it, or move {display_path(backups)} away to go on "
+        "without what is missing"
+    )
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

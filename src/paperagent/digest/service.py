@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol, Self
 
+from paperagent.digest.backups import Backups
 from paperagent.digest.build import BuildReport
 from paperagent.digest.database import FILE_NAME, OUTBOX_FOLDER, DigestDatabase, run_lock, utc_now
 from paperagent.digest.delivery.ledger import MAX_ISSUE_AGE, Ledger
-from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport
+from paperagent.digest.delivery.sender import FAILED_STATES, Sender, SendReport, describe_failures
 from paperagent.digest.delivery.transport import Outbox, Transport
 from paperagent.digest.delivery.webhook_transport import WebhookTransport
 from paperagent.digest.feedback import Feedback, FeedbackKind
@@ -21,9 +22,9 @@ from paperagent.digest.incoming_mail import IncomingReport, MailReader, read_inb
 from paperagent.digest.preferences import FREQUENCIES, Preferences
 from paperagent.digest.render.renderer import Rendered
 from paperagent.digest.schedule import frequency_of, last_full_period
-from paperagent.digest.subscribers import Subscriber, Subscribers
+from paperagent.digest.subscribers import REMOVED, Subscriber, Subscribers
 from paperagent.digest.webhooks import Webhooks
-from paperagent.errors import ConfigError, InputError, MailError, visible
+from paperagent.errors import ConfigError, InputError, MailError, StoreError, visible
 from paperagent.types import AskMode, Mode, Progress, Usage
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from paperagent.digest.issue import Period
     from paperagent.digest.mailer import Mailer
     from paperagent.library import Store
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class OpenBuilder(Protocol):
@@ -103,12 +107,32 @@ class DigestService:
         self.webhooks = Webhooks(self._database, self.subscribers, mailer.tokens)
         self.feedback = Feedback(self._database)
         self.ledger = Ledger(self._database)
+        self.backups = Backups(self._database.journal)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        try:
+            self.backups.make_if_due(self._database)
+        except StoreError as error:  # what was done is done
+            _LOG.warning("%s", error)
+        finally:
+            self._database.close()
+
+    def back_up(self) -> None:
+        """Make a backup if something has changed; a failure is a warning."""
+        try:
+            self.backups.make(self._database)
+        except StoreError as error:
+            _LOG.warning("%s", error)
+
+    def remove_subscriber(self, email: str, *, reason: str = REMOVED) -> bool:
+        """Delete a subscriber with all data, also from the backups; return whether there was one."""
+        removed = self.subscribers.remove(email, reason=reason)
+        if removed:
+            self.backups.make(self._database, only=True)
+        return removed
 
     @property
     def mail_reader(self) -> MailReader:
@@ -143,7 +167,7 @@ class DigestService:
         with TemporaryDirectory() as folder:
             copy = Path(folder) / FILE_NAME
             self._database.copy_to(copy)
-            with DigestDatabase(copy) as database:
+            with DigestDatabase(copy, journaled=False) as database:
                 yield Subscribers(database)
 
     def confirm(self, email_or_token: str) -> Subscriber:
@@ -280,16 +304,19 @@ class DigestService:
         stored = self.ledger.stored_for(period.name)
         if only is None and 0 in stored and {s.id for s in recipients} <= stored:
             return BuildReport(period, already=len(recipients) + 1)  # without loading any model
-        with opening as builder:
-            return builder.build(
-                recipients,
-                self.subscribers,
-                self.ledger,
-                clock=utc_now,
-                general=(general or Preferences()) if only is None else None,
-                include_empty=self._include_empty,
-                progress=progress,
-            )
+        try:
+            with opening as builder:
+                return builder.build(
+                    recipients,
+                    self.subscribers,
+                    self.ledger,
+                    clock=utc_now,
+                    general=(general or Preferences()) if only is None else None,
+                    include_empty=self._include_empty,
+                    progress=progress,
+                )
+        finally:
+            self.back_up()
 
     def estimate(self, period: Period, *, mode: Mode | None = None, model: str | None = None) -> Usage:
         """Return the most that a model may use to build the missing issues, without standing questions.
@@ -376,10 +403,16 @@ class DigestService:
         posts = self._webhook_sender(
             Outbox(outbox, "exported", suffix=".json") if outbox else WebhookTransport(self.webhooks.find)
         )
-        report = posts.run(period=period, only=only, resend_unknown=resend_unknown, force=force)
-        return report.merged_with(
-            mails.run(period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress)
-        )
+        self.back_up()
+        try:
+            report = posts.run(period=period, only=only, resend_unknown=resend_unknown, force=force)
+            return report.merged_with(
+                mails.run(
+                    period=period, only=only, resend_unknown=resend_unknown, force=force, progress=progress
+                )
+            )
+        finally:
+            self.back_up()
 
     def dry_run(
         self, outbox: Path | None, *, period: str | None = None, only: str | None = None, force: bool = False
@@ -412,14 +445,5 @@ class DigestService:
         deliveries = self.ledger.deliveries(period=period, states=FAILED_STATES)
         if not period:
             deliveries = [d for d in deliveries if utc_now() - d.stored_at <= MAX_ISSUE_AGE]
-        if not deliveries and not stopped:
-            return
-        counts = Counter(d.state for d in deliveries)
-        summary = ", ".join(f"{counts[state]:,} {state}" for state in FAILED_STATES if counts[state])
-        early = f"stopped early, {stopped}; " if stopped else ""
-        advice = "run it again later; " if counts["deferred"] or stopped else ""
-        unknown = "--resend-unknown sends unknown ones again; " if counts["unknown"] else ""
-        raise MailError(
-            f"digest: {early}messages not delivered: {summary or 'none'}; "
-            f"{advice}{unknown}'paperagent digest list' shows why"
-        )
+        if deliveries or stopped:
+            raise MailError(describe_failures(deliveries, stopped))

@@ -148,7 +148,7 @@ def _work_folder(cache_dir: Path) -> Iterator[Path]:
     """Create a folder next to the final one (a rename must not cross disks), and remove it at the end."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     for folder in cache_dir.glob(f"{_WORK_PREFIX}*"):  # left by a run that was killed
-        if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+        if abs(time.time() - folder.stat().st_mtime) > _STALE_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=cache_dir))
     try:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from paperagent.digest.service import DigestService
     from paperagent.digest.write.writer import DigestLLM
     from paperagent.library import Store
+    from paperagent.library.protocol import Check
     from paperagent.llm.protocol import TextModel
     from paperagent.types import Answer, Hit, Mode, Paper
 
@@ -99,6 +100,24 @@ def digest_service(settings: Settings) -> DigestService:
         include_empty=settings.digest_empty,
         zone=settings.zone,
     )
+
+
+def check_folder(home: Path, *, repair: bool) -> tuple[Check, ...]:
+    """Check the digest's file with its backups, and the cached replies of models; see `PaperAgent.doctor`."""
+    from paperagent.digest.health import check_digest
+    from paperagent.library.home import ANSWERS
+    from paperagent.library.protocol import Check
+    from paperagent.llm import cache
+
+    replies = Check("cached replies", True, "intact")
+    if cache.is_damaged(home / ANSWERS):
+        fix = "run 'paperagent doctor --repair' to delete it; models are then called again"
+        replies = Check("cached replies", False, f"{ANSWERS} is damaged", fix)
+        if repair:
+            for end in ("", "-wal", "-shm", "-journal"):
+                (home / f"{ANSWERS}{end}").unlink(missing_ok=True)
+            replies = Check("cached replies", True, "deleted, because the file was damaged")
+    return (*(Check(*check) for check in check_digest(home, repair=repair)), replies)
 
 
 def count_non_weekly_subscribers(settings: Settings) -> int:

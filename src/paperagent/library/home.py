@@ -27,7 +27,8 @@ _SQLITE = frozenset(
     for name in (DATABASE, ANSWERS, "digest.db", "web.db")
     for end in ("", "-wal", "-shm", "-journal")
 )
-_FOLDERS = frozenset({LEXICAL, VECTORS, "outbox"})
+_FOLDERS = frozenset({LEXICAL, VECTORS, "outbox", "backups"})
+_SQLITE |= {"digest.db.damaged" + end for end in ("", "-wal", "-shm", "-journal")}
 OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", "web.lock", CHAT_HISTORY, FEEDBACK}
 OURS |= {ANSWER_LOG + end for end in (".jsonl", ".1.jsonl", ".lock")}
 _LATER_INDEX = re.compile(rf"(?:{LEXICAL}|{VECTORS})-[1-9][0-9]*")

@@ -122,6 +122,19 @@ class CachedModel(DelegatingModel):
         return db
 
 
+def is_damaged(path: Path) -> bool:
+    """Return whether SQLite finds damage in a cache file; False if there is none, or it cannot be opened."""
+    if not path.exists():
+        return False
+    try:
+        with closing(connect(path, mode="rw", timeout=5)) as db:
+            return bool(db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",))
+    except sqlite3.OperationalError:  # locked, or a limit of the system
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
 def _key(call: Sequence[Any]) -> str:
     text = json.dumps(call, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,17 +7,22 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
 
-from paperagent.errors import PaperAgentError, StoreError, display_path
+from paperagent.errors import PaperAgentError, StoreError, display_path, visible
 
+TOO_MANY_FILES = "too many files are open; raise the limit (ulimit -n) and run the same command again"
+NO_MEMORY = "not enough memory; close other programs, or raise the limit (ulimit -v), and run it again"
 DISK_FULL = "the disk is full; free some space and run the same command again (saved data is kept)"
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_TOO_MANY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
 _READ_ONLY_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
+_MAX_NEWER = 50
+"""A file whose format is further ahead was not written by a newer version: its header is damaged."""
 _READ_ONLY_MESSAGES = ("readonly", "read-only", "permission denied")
 _DAMAGED_MESSAGES = (
     "malformed",
@@ -27,6 +32,10 @@ _DAMAGED_MESSAGES = (
     "no such column",
     "decode",  # the text in the file, or an error that quotes it, is not UTF-8
 )
+
+
+class DamagedFileError(StoreError):
+    """A file is damaged, gone, or not the one that was there before."""
 
 
 @contextmanager
@@ -47,7 +56,7 @@ def map_errors(
         yield
     except PaperAgentError:
         raise
-    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError, MemoryError) as error:
         raise store_error(what, error, damaged=damaged, otherwise=otherwise) from error
 
 
@@ -64,19 +73,32 @@ def store_error(
     """
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None
-    if number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
+    if number in _TOO_MANY_ERRNOS or ("unable to open" in text and _too_many_files()):
+        why = TOO_MANY_FILES
+    elif number == errno.ENOMEM or isinstance(error, MemoryError) or "out of memory" in text:
+        why = NO_MEMORY
+    elif number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
         why = DISK_FULL
     elif "disk i/o error" in text:  # also SQLite's message for a quota and for a limit on the size of files
         why = "the disk is full, over a quota or failing; free some space and run the same command again"
     elif number in _READ_ONLY_ERRNOS or any(message in text for message in _READ_ONLY_MESSAGES):
         why = "it cannot be written; check its permissions, or choose another PAPERAGENT_HOME"
     elif any(message in text for message in _DAMAGED_MESSAGES):
-        why = f"it is damaged; {damaged}"
+        return DamagedFileError(f"{what}: it is damaged; {damaged}")
     elif "unable to open" in text or isinstance(error, OSError):
         why = "it cannot be opened; check its permissions"
     else:
         why = otherwise
     return StoreError(f"{what}: {why}")
+
+
+def _too_many_files() -> bool:
+    """Return whether this process can open no further file, which SQLite does not say."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in _TOO_MANY_ERRNOS
+    return False
 
 
 def connect(path: Path, *, mode: str = "rwc", timeout: float = 20.0) -> sqlite3.Connection:
@@ -177,6 +199,29 @@ class SqliteDatabase:
         with self._lock, self._map_errors():
             yield self._connection
 
+    def find_damage(self) -> str:
+        """Check the whole file: SQLite's structure, references between tables, and the schema.
+
+        Returns:
+            What is wrong; empty if nothing is.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        with self.reading() as connection:
+            report = connection.execute("PRAGMA integrity_check(3)").fetchall()
+            if report != [("ok",)]:
+                return "; ".join(visible(str(row[0]), limit=100) for row in report)
+            references = connection.execute("PRAGMA foreign_key_check").fetchall()
+            if references:
+                return f"{len(references):,} rows refer to rows that are missing"
+            with closing(sqlite3.connect(":memory:")) as model:
+                for statement in self.SCHEMA.split("\n;\n"):
+                    model.execute(statement)
+                differing = _schema(connection) ^ _schema(model)
+        names = sorted({visible(name, limit=40) for name, _ in differing})
+        return f"the schema differs: {', '.join(names)}" if names else ""
+
     def copy_to(self, path: Path) -> None:
         """Write a copy of the file, which must not exist yet."""
         with self.reading() as connection:
@@ -215,8 +260,10 @@ class SqliteDatabase:
         if application_id == 0 and not execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             self._on_empty_file()
         elif application_id != self.APPLICATION_ID:
-            raise StoreError(f"{self.description}: {self.FOREIGN}")
+            raise DamagedFileError(f"{self.description}: {self.FOREIGN}")
         version = execute("PRAGMA user_version").fetchone()[0]
+        if version > self.VERSION + _MAX_NEWER:
+            raise DamagedFileError(f"{self.description}: it is damaged; {self.DAMAGED}")
         if version > self.VERSION:
             raise StoreError(
                 f"{self.description}: it was written by a newer paperagent (format {version}, this one knows "
@@ -248,3 +295,11 @@ class SqliteDatabase:
             self._on_create(self._connection)
             execute(f"PRAGMA application_id = {self.APPLICATION_ID}")
             execute(f"PRAGMA user_version = {self.VERSION}")
+
+
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return the names of tables, indexes and triggers with their definitions."""
+    rows = connection.execute("SELECT name, coalesce(sql, '') FROM main.sqlite_schema").fetchall()
+    return {
+        (str(name), " ".join(str(sql).split())) for name, sql in rows if not name.startswith("sqlite_stat")
+    }

@@ -8,8 +8,6 @@ from __future__ import annotations
 from paperagent.storage.sqlite import SqliteDatabase
 
 FILE_NAME = "web.db"
-LOCK_NAME = "web.lock"
-"""Held by the process that serves the library."""
 APPLICATION_ID = 0x50414757
 """``PAGW``: identifies the file among other SQLite files."""
 
@@ -67,7 +65,7 @@ class WebDatabase(SqliteDatabase):
     # Every sentence of an answer is a commit. A killed process loses none; a power failure may.
     PRAGMAS = ("synchronous = NORMAL", "foreign_keys = ON")
     FOREIGN = "not a file of paperagent's web page; move it away, or change PAPERAGENT_HOME"
-    DAMAGED = "restore a backup, or move it away; conversations and pending subscriptions are lost"
+    DAMAGED = "restore a copy of it, or move it away; conversations and pending subscriptions are then lost"
     OTHERWISE = "it cannot be used; see --debug"
 
     def _on_empty_file(self) -> None:

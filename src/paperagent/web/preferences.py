@@ -130,7 +130,7 @@ def change_preferences(site: Site, request: Request) -> Response:
     subscriber = require_subscriber(site, subscriber_id)
     action = field(request, "action")
     if action == "forget":
-        site.digest.subscribers.remove(subscriber.email, reason=UNSUBSCRIBED)
+        site.digest.remove_subscriber(subscriber.email, reason=UNSUBSCRIBED)
         forget_address(site, subscriber.key)
         return page(site, request, "forgotten.html.j2")
     if action == "undo":

@@ -74,15 +74,17 @@ def mail_link(site: Site, address: str) -> None:
         return
     now, key, token = site.clock(), address.lower(), secrets.token_urlsafe(32)
     with site.database.writing() as db:
-        since = format_timestamp(now - dt.timedelta(hours=1))
+        hour = (format_timestamp(now - dt.timedelta(hours=1)), format_timestamp(now + dt.timedelta(hours=1)))
         (count,) = db.execute(
-            "SELECT count(*) FROM mailing WHERE key = ? AND kind = 'sign-in' AND sent_at > ?", (key, since)
+            "SELECT count(*) FROM mailing WHERE key = ? AND kind = 'sign-in' AND sent_at BETWEEN ? AND ?",
+            (key, *hour),
         ).fetchone()
         if count >= MAX_MAILS_PER_HOUR:
             return
         db.execute("INSERT INTO mailing VALUES (?, 'sign-in', ?)", (key, format_timestamp(now)))
-        db.execute("DELETE FROM sign_in WHERE expires_at <= ?", (format_timestamp(now),))
         expires_at = format_timestamp(now + LINK_LIFETIME)
+        valid = (format_timestamp(now), expires_at)  # a later time was written by a wrong clock
+        db.execute("DELETE FROM sign_in WHERE expires_at <= ? OR expires_at > ?", valid)
         db.execute("INSERT INTO sign_in VALUES (?, ?, ?)", (token_hash(token), key, expires_at))
     try:
         site.digest.mailer.send_sign_in(address, now, link=f"{site.public_url}/sign-in/{token}")
@@ -95,7 +97,8 @@ def show_button(site: Site, request: Request) -> Response:
     _require_sign_in(site)
     with site.database.reading() as db:
         row = db.execute(
-            "SELECT address FROM sign_in WHERE hash = ? AND expires_at > ?", _link_values(site, request)
+            "SELECT address FROM sign_in WHERE hash = ? AND expires_at > ? AND expires_at <= ?",
+            _link_values(site, request),
         ).fetchone()
     if row is None:
         raise _used_or_expired()
@@ -108,13 +111,15 @@ def sign_in(site: Site, request: Request) -> Response:
     now, token = site.clock(), secrets.token_urlsafe(32)
     with site.database.writing() as db:
         row = db.execute(
-            "DELETE FROM sign_in WHERE hash = ? AND expires_at > ? RETURNING address",
+            "DELETE FROM sign_in WHERE hash = ? AND expires_at > ? AND expires_at <= ? RETURNING address",
             _link_values(site, request),
         ).fetchone()
         if row is None or not is_asker(site.settings, row[0]):
             raise _used_or_expired()
-        db.execute("DELETE FROM session WHERE expires_at <= ?", (format_timestamp(now),))
         expires_at = format_timestamp(now + SESSION_LIFETIME)
+        db.execute(
+            "DELETE FROM session WHERE expires_at <= ? OR expires_at > ?", (format_timestamp(now), expires_at)
+        )
         db.execute("INSERT INTO session VALUES (?, ?, ?)", (token_hash(token), row[0], expires_at))
     response = see_other("/")
     max_age = int(SESSION_LIFETIME.total_seconds())
@@ -140,8 +145,10 @@ def sign_out(site: Site, request: Request) -> Response:
     return response
 
 
-def _link_values(site: Site, request: Request) -> tuple[str, str]:
-    return token_hash(request.path_params["token"]), format_timestamp(site.clock())
+def _link_values(site: Site, request: Request) -> tuple[str, str, str]:
+    now = site.clock()
+    latest = format_timestamp(now + LINK_LIFETIME)
+    return token_hash(request.path_params["token"]), format_timestamp(now), latest
 
 
 def _used_or_expired() -> HTTPException:

@@ -54,7 +54,9 @@ def store_request(site: Site, address: MailAddress, preferences: Preferences, fr
     request_id = secrets.randbits(62)
     now = site.clock()
     with site.database.writing() as db:
-        db.execute("DELETE FROM request WHERE created_at < ?", (format_timestamp(now - _LIFETIME),))
+        # Requests of the future are from a time when the clock was wrong.
+        lifetime = (format_timestamp(now - _LIFETIME), format_timestamp(now + _LIFETIME))
+        db.execute("DELETE FROM request WHERE NOT created_at BETWEEN ? AND ?", lifetime)
         db.execute(
             "INSERT INTO request SELECT ?, ?, ?, ?, ?, ?, NULL WHERE (SELECT count(*) FROM request) < ?",
             (
@@ -77,7 +79,7 @@ def find_request(site: Site, request_id: int) -> SignupRequest | None:
             "SELECT key, address, preferences, frequency, created_at, confirmed_at FROM request WHERE id = ?",
             (request_id,),
         ).fetchone()
-    if row is None or site.clock() - parse_timestamp(row[4]) > _LIFETIME:
+    if row is None or abs(site.clock() - parse_timestamp(row[4])) > _LIFETIME:
         return None
     key, email, preferences, frequency, _, confirmed_at = row
     stored = Preferences.from_json(preferences) if preferences else Preferences()
@@ -168,7 +170,8 @@ def _reserve_mail(site: Site, key: str, kind: str) -> bool:
     now = site.clock()
     left_at = site.digest.subscribers.unsubscribed_at(key)
     with site.database.writing() as db:
-        db.execute("DELETE FROM mailing WHERE sent_at <= ?", (format_timestamp(now - _ONE_DAY),))
+        day = (format_timestamp(now - _ONE_DAY), format_timestamp(now + _ONE_DAY))
+        db.execute("DELETE FROM mailing WHERE sent_at <= ? OR sent_at > ?", day)
         to_address, last, to_all = db.execute(
             "SELECT coalesce(sum(key = ?1 AND kind = ?2), 0), "
             "max(CASE WHEN key = ?1 AND kind = ?2 THEN sent_at END), count(*) FROM mailing "

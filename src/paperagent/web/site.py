@@ -13,10 +13,10 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from paperagent.digest.database import utc_now
+from paperagent.digest.database import SERVER_LOCK, utc_now
 from paperagent.errors import NoLibraryError
 from paperagent.web.conversation_store import ConversationStore
-from paperagent.web.database import FILE_NAME, LOCK_NAME, WebDatabase
+from paperagent.web.database import FILE_NAME, WebDatabase
 from paperagent.web.metrics import Counters
 from paperagent.web.page_cache import PageCache
 from paperagent.web.rate_limit import RateLimiter
@@ -157,7 +157,7 @@ class Site:
                 from paperagent.web.turns import TurnRunner
 
                 self.conversations.delete_expired()
-                if self._is_only_server(self.database.path.with_name(LOCK_NAME)):
+                if self._is_only_server(self.database.path.with_name(SERVER_LOCK)):
                     self.conversations.repair()
                 else:
                     LOG.warning("another process also serves this library")

@@ -58,7 +58,8 @@ class Spending:
         with self._database.writing() as db:  # BEGIN IMMEDIATE: no other process reserves in between
             if _sum(db, day) + micros > self._per_day or _sum(db, day, key) + micros > self._per_asker:
                 return None
-            db.execute("DELETE FROM spending WHERE day < ?", (oldest,))
+            tomorrow = (today + dt.timedelta(1)).isoformat()  # later days are from a wrong clock
+            db.execute("DELETE FROM spending WHERE day < ? OR day > ?", (oldest, tomorrow))
             row = db.execute("INSERT INTO spending (day, asker, micros) VALUES (?, ?, ?)", (day, key, micros))
             return row.lastrowid
 

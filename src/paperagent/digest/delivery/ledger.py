@@ -43,6 +43,9 @@ BounceKind = Literal["bounced", "suspended", "ignored"]
 _MAY_BOUNCE: frozenset[str] = frozenset({"sent", "exported", "unknown", "bounced"})
 MAX_ISSUE_AGE = dt.timedelta(days=3)
 """Older issues are sent only if forced: old news is worse than none."""
+MAX_RETRY_DELAY = dt.timedelta(days=1)  # no message waits longer for its next attempt
+MAYBE_SENT_BEFORE = "may have been sent before digest.db was restored"
+"""The reply of a message whose earlier state was lost."""
 _MAX_REPLY_LENGTH = 300
 _SELECT_BOUNCED = """
   SELECT d.issue_id, d.subscriber_id, d.state, s.key, s.email
@@ -83,6 +86,8 @@ class DeliveryOutcome:
     next_at: dt.datetime | None = None
     bounced: bool = False
     """Whether the mailbox does not exist; then the subscriber is not mailed again."""
+    concerns_recipient: bool = False
+    """Whether the server rejected this recipient only, so that it says nothing about the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +196,16 @@ class Ledger:
             unknown: Whether to include messages that may have arrived already.
             webhooks: Whether to return only messages to webhooks, or only emails; None for both.
         """
-        states = "d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.next_at, '') <= :at)"
+        after, latest = at + dt.timedelta(seconds=1), at + MAX_RETRY_DELAY  # later: by a wrong clock
+        times = {"after": format_timestamp(after), "latest": format_timestamp(latest)}
+        waits = "coalesce(d.next_at, '') BETWEEN :after AND :latest"
+        states = f"d.state = 'planned' OR (d.state = 'deferred' AND NOT {waits})"
         if written:
             states += " OR d.state = 'written'"
         if unknown:
             states += " OR d.state = 'unknown'"
         where = f"({states}) AND (:webhooks IS NULL OR (coalesce(s.key, '') GLOB 'webhook:*') = :webhooks)"
-        return self._select(where, at=format_timestamp(at), period=period, key=key, webhooks=webhooks)
+        return self._select(where, period=period, key=key, webhooks=webhooks, **times)
 
     def deliveries(
         self, *, period: str | None = None, states: Iterable[DeliveryState] = DELIVERY_STATES
@@ -211,17 +219,17 @@ class Ledger:
         self,
         where: str,
         *,
-        at: str = "",
         period: str | None = None,
         key: str | None = None,
         webhooks: bool | None = None,
+        **times: str,
     ) -> list[PendingDelivery]:
         filters = "(:period IS NULL OR i.period = :period) AND (:key IS NULL OR s.key = :key)"
         with self._db.reading() as db:
             rows = db.execute(
                 f"{_SELECT_DELIVERIES} WHERE {where} AND {filters} "
                 "ORDER BY i.frozen_at, i.period, d.subscriber_id",
-                {"at": at, "period": period, "key": key, "webhooks": webhooks},
+                {"period": period, "key": key, "webhooks": webhooks, **times},
             ).fetchall()
         return [_pending_delivery(row) for row in rows]
 
@@ -243,16 +251,11 @@ class Ledger:
     def release(self, delivery: PendingDelivery, at: dt.datetime) -> None:
         """Undo the claim of a message that was certainly not sent."""
         with self._db.writing() as db:
+            key = (delivery.issue_id, delivery.subscriber_id)
             db.execute(
                 "UPDATE delivery SET state = ?, attempts = ?, updated_at = ? "
                 "WHERE issue_id = ? AND subscriber_id = ? AND state IN ('claimed', 'in_data')",
-                (
-                    delivery.state,
-                    delivery.attempts,
-                    format_timestamp(at),
-                    delivery.issue_id,
-                    delivery.subscriber_id,
-                ),
+                (delivery.state, delivery.attempts, format_timestamp(at), *key),
             )
 
     def enter_data(self, delivery: PendingDelivery, message: bytes, at: dt.datetime) -> None:
@@ -337,8 +340,9 @@ class Ledger:
                 "SELECT i.id, d.state FROM delivery d JOIN issue i ON i.id = d.issue_id "
                 "JOIN subscriber s ON s.id = d.subscriber_id "
                 "WHERE s.id = ? AND (d.state IN ('sent', 'bounced') OR i.id = ?) "
-                "AND i.frozen_at >= coalesce(s.confirmed_at, '') ORDER BY i.frozen_at, i.id",
-                (key[1], key[0]),
+                "AND (i.frozen_at >= coalesce(s.confirmed_at, '') OR s.confirmed_at > ?) "
+                "ORDER BY i.frozen_at, i.id",
+                (key[1], key[0], format_timestamp(at)),
             ).fetchall()
         )
         states[key[0]] = "bounced"
@@ -394,32 +398,29 @@ def _store_issue(db: sqlite3.Connection, issue: NewIssue, at: dt.datetime) -> in
 
 def _plan_delivery(db: sqlite3.Connection, issue: NewIssue, subscriber_id: int, at: dt.datetime) -> None:
     assert issue.message_id, "the issue of a subscriber needs a Message-ID"
+    (uncertain,) = db.execute("SELECT coalesce(max(uncertain_until), '') FROM restored").fetchone()
+    maybe_sent = issue.period.until.isoformat() <= uncertain
+    state, reply = ("unknown", MAYBE_SENT_BEFORE) if maybe_sent else ("planned", None)
     db.execute(
-        "INSERT INTO delivery (issue_id, subscriber_id, message_id, state, updated_at) "
-        "VALUES (?, ?, ?, 'planned', ?)",
-        (issue.issue_id, subscriber_id, issue.message_id, format_timestamp(at)),
+        "INSERT INTO delivery (issue_id, subscriber_id, message_id, state, reply, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (issue.issue_id, subscriber_id, issue.message_id, state, reply, format_timestamp(at)),
     )
     db.executemany(
         "INSERT OR IGNORE INTO shown VALUES (?, ?, ?)",
         [(subscriber_id, paper_id, issue.issue_id) for paper_id in issue.papers],
     )
-    record_event(db, "planned", at, issue=issue.issue_id, subscriber=subscriber_id)
+    record_event(db, state, at, issue=issue.issue_id, subscriber=subscriber_id)
 
 
 def _claim(db: sqlite3.Connection, delivery: PendingDelivery, at: dt.datetime) -> DeliveryState | None:
     opted_in = _is_wanted(db, delivery)
     state: DeliveryState = "claimed" if opted_in else "skipped"
+    key = (delivery.issue_id, delivery.subscriber_id)
     updated = db.execute(
         "UPDATE delivery SET before = state, state = ?, attempts = attempts + ?, updated_at = ? "
         "WHERE issue_id = ? AND subscriber_id = ? AND state = ?",
-        (
-            state,
-            int(opted_in),
-            format_timestamp(at),
-            delivery.issue_id,
-            delivery.subscriber_id,
-            delivery.state,
-        ),
+        (state, int(opted_in), format_timestamp(at), *key, delivery.state),
     )
     if not updated.rowcount:
         return None

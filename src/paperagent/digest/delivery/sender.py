@@ -6,9 +6,10 @@ Every step is recorded in the ledger before it is taken.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from paperagent.digest.database import utc_now
 from paperagent.digest.delivery.ledger import (
@@ -34,6 +35,10 @@ MAX_CONSECUTIVE_ERRORS = 5
 FAILED_STATES: tuple[DeliveryState, ...] = ("deferred", "failed", "unknown")
 _SERVICE_CLOSING = 421
 _TOO_LARGE = 552
+_SERVER_SUBJECTS = frozenset("34")
+"""Second digit of a status code about the mail system or the network."""
+_RECIPIENT_SUBJECTS = frozenset("12")
+"""Second digit of a status code about an address or a mailbox."""
 _NO_MAILBOX = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")
 """Enhanced status codes for a mailbox that does not exist (RFC 3463 section 3.2)."""
 
@@ -170,7 +175,8 @@ class Sender:
             following = due[done] if done < len(due) else None
             if state == "claimed":
                 outcome = self._send_or_release(delivery)
-                errors = errors + 1 if outcome.state in FAILED_STATES else 0
+                if not outcome.concerns_recipient:
+                    errors = errors + 1 if outcome.state in FAILED_STATES else 0
                 report.stopped = _reason_to_stop(outcome, errors)
                 following = None if report.stopped else following
                 state = self._ledger.finish(delivery, outcome, self._clock(), claim_next=following)
@@ -231,11 +237,18 @@ class Sender:
         if reply.code != _SERVICE_CLOSING:
             self._transport.reset()
         if reply.is_temporary:
-            return self._retry_later(delivery, reply.code, reply.text, reply.retry_after)
+            outcome = self._retry_later(delivery, reply.code, reply.text, reply.retry_after)
+            return replace(outcome, concerns_recipient=_concerns_recipient(rejected))
         text = reply.text + ("; lower --max-items" if reply.code == _TOO_LARGE else "")
         no_mailbox = rejected.step == "recipient" and reply.text.lstrip().startswith(_NO_MAILBOX)
         bounced = reply.is_gone or no_mailbox
-        return DeliveryOutcome("failed", reply.code, text, bounced=bounced)
+        return DeliveryOutcome(
+            "failed",
+            reply.code,
+            text,
+            bounced=bounced,
+            concerns_recipient=no_mailbox or _concerns_recipient(rejected),
+        )
 
     def _retry_later(
         self, delivery: PendingDelivery, code: int | None, why: str, at_least: dt.timedelta = dt.timedelta()
@@ -245,6 +258,23 @@ class Sender:
             return DeliveryOutcome("failed", code, f"given up after {delivery.attempts + 1} attempts: {why}")
         delay = max(RETRY_DELAYS[delivery.attempts], at_least)
         return DeliveryOutcome("deferred", code, why, self._clock() + delay)
+
+
+def _concerns_recipient(rejected: Rejected) -> bool:
+    """Return whether a reply to RCPT is about this recipient, such as greylisting or a full mailbox.
+
+    Without an enhanced status code (RFC 3463), a temporary reply is: the worst case is that each message of
+    the run waits for the next one. A permanent one may as well mean that the server refuses us.
+    """
+    reply = rejected.reply
+    if rejected.step != "recipient" or reply.code == _SERVICE_CLOSING:
+        return False
+    subject = re.match(r"[45]\.([0-9])\.", reply.text.lstrip())
+    if subject is None:
+        return reply.is_temporary
+    if reply.is_temporary:
+        return subject[1] not in _SERVER_SUBJECTS
+    return subject[1] in _RECIPIENT_SUBJECTS
 
 
 def _reason_to_stop(outcome: DeliveryOutcome, errors: int) -> str:
@@ -259,3 +289,21 @@ def _add_to_report(report: SendReport, delivery: PendingDelivery, outcome: Deliv
     if outcome.state in FAILED_STATES:
         reason = f"{outcome.code or ''} {outcome.reply}".strip()
         report.problems.append((delivery.email, outcome.state, visible(reason, limit=300)))
+
+
+def describe_failures(deliveries: Sequence[PendingDelivery], stopped: str) -> str:
+    """Return an error message about messages that were not delivered.
+
+    Args:
+        deliveries: Messages in one of `FAILED_STATES`.
+        stopped: Why the run stopped early, if it did.
+    """
+    counts = Counter(d.state for d in deliveries)
+    summary = ", ".join(f"{counts[state]:,} {state}" for state in FAILED_STATES if counts[state])
+    early = f"stopped early, {stopped}; " if stopped else ""
+    advice = "run it again later; " if counts["deferred"] or stopped else ""
+    unknown = "--resend-unknown sends unknown ones again; " if counts["unknown"] else ""
+    return (
+        f"digest: {early}messages not delivered: {summary or 'none'}; "
+        f"{advice}{unknown}'paperagent digest list' shows why"
+    )

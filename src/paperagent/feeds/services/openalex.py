@@ -62,7 +62,9 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
     cursor, count = str(state.get("cursor", "*")), int(state.get("read", 0))
     cursors = {fingerprint(cursor)}
     limit = query.max_records(DEFAULT_MAX_RECORDS)
-    last_run: ResumeState = {"mark": state["mark"]} if is_day(state.get("mark")) else {}
+    last_run: ResumeState = (
+        {"mark": min(state["mark"], dates.today().isoformat())} if is_day(state.get("mark")) else {}
+    )
     while True:
         params = {**_params(query, last_run.get("mark")), "per_page": PAGE_SIZE, "cursor": cursor}
         try:

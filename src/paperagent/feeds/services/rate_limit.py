@@ -57,6 +57,8 @@ class RateLimiter:
         """Wait until a request may be sent, and keep others waiting during the block."""
         with self._lock(rate_limit) as lock:
             last_request, self._backoff_until = _read_times(lock) if lock else (0.0, 0.0)
+            if self._backoff_until > self._clock() + MAX_WAIT_SECONDS:  # written by a wrong clock
+                self._backoff_until = 0.0
             try:
                 wait = self._ready_at(rate_limit, last_request) - self._clock()
                 if wait > 0:

@@ -72,7 +72,7 @@ def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterat
         return
     limit = min(query.max_records(MAX_RECORDS), MAX_RECORDS)
     offset = int(state.get("offset", 0))
-    last_run = {"mark": state["mark"]} if is_day(state.get("mark")) else {}
+    last_run = {"mark": min(state["mark"], dates.today().isoformat())} if is_day(state.get("mark")) else {}
     filters = _filters(query, last_run.get("mark"))
     while offset < limit:
         params: dict[str, str | int] = {"query": query.text, "fields": _FIELDS, "offset": offset}

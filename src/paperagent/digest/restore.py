@@ -1,0 +1,255 @@
+"""Make the digest's file again, from the newest good backup and the journal of what happened since.
+
+Nobody may get an issue twice, and nobody who unsubscribed may get one. The journal contains every message
+that was begun and every address that unsubscribed, so a complete journal loses neither. If transactions are
+missing, every message that they may have sent becomes ``unknown``, also those of issues that are built later
+for days that had passed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from paperagent.digest.backups import Backup, Backups
+from paperagent.digest.database import (
+    FILE_NAME,
+    JOURNALED,
+    SERVER_LOCK,
+    DigestDatabase,
+    format_timestamp,
+    record_event,
+    run_lock,
+    utc_now,
+)
+from paperagent.digest.delivery.ledger import MAYBE_SENT_BEFORE
+from paperagent.errors import StoreError, StoreLockedError, display_path
+from paperagent.storage.journal import Journal, JournalContent, replay
+from paperagent.storage.locks import ProcessLock
+from paperagent.storage.private_files import open_private
+from paperagent.storage.sqlite import connect, map_errors
+
+DAMAGED_SUFFIX = ".damaged"
+"""What is added to the names of the files that a restore replaces."""
+_CONTENT_LOST = "its text was lost when digest.db was restored; it may have arrived"
+_FILES = ("", "-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The result of a restore."""
+
+    source: str
+    """What it was made from."""
+    replayed: int
+    """Transactions of the journal that were repeated."""
+    missing: int | None
+    """Transactions that are lost; None if their number is unknown."""
+    lost_issues: int
+    """Issues whose text is lost: they are built again, unless they may have been sent."""
+    unknown: int
+    """Messages that may have been sent."""
+
+    def describe(self) -> str:
+        """Return a sentence for the user."""
+        text = f"restored from {self.source}, with {self.replayed:,} later changes of its journal"
+        if self.lost_issues:
+            text += f"; {self.lost_issues:,} issues without their text"
+        if self.missing == 0:
+            return f"{text}; nothing else is missing"
+        lost = "an unknown number of" if self.missing is None else f"{self.missing:,}"
+        return (
+            f"{text}; {lost} changes are lost: who subscribed or unsubscribed by them is missing, and "
+            f"{self.unknown:,} messages that may have been sent are unknown and not sent again"
+        )
+
+
+def restore(home: Path) -> Restored:
+    """Make ``digest.db`` again; the damaged one stays beside it.
+
+    Raises:
+        StoreError: No backup is good, and the journal does not begin with the file.
+        StoreLockedError: The digest is built or sent, or the web page is served.
+    """
+    path = home / FILE_NAME
+    with run_lock(home), _no_server(home), map_errors(f"digest {display_path(path)}"):
+        database = Journal(home / "backups", path.stem)
+        content = database.read()
+        part = path.with_name(f"{FILE_NAME}.restored")
+        try:
+            source = _copy_base(Backups(database), path, part, content)
+            ids = {str(header["id"]) for header in content.headers.values()}
+            last = _last_transaction(path, ids)
+            with DigestDatabase(part, journaled=False) as copy:
+                result = _bring_up_to_date(copy, content, source, at_least=last)
+            _replace(path, part)
+        finally:
+            for suffix in _FILES:
+                path.with_name(part.name + suffix).unlink(missing_ok=True)
+        with DigestDatabase(path) as restored_database:
+            Backups(database).make(restored_database)
+    return result
+
+
+@contextmanager
+def _no_server(home: Path) -> Iterator[None]:
+    with ProcessLock(home / SERVER_LOCK) as lock:
+        if not lock.acquire():
+            raise StoreLockedError("digest is in use: stop 'paperagent serve' first, and run it again")
+        yield
+
+
+def expected_state(backup: Backup, content: JournalContent, target: Path, *, until: int) -> None:
+    """Write what the digest should contain after transaction ``until`` into the new file ``target``."""
+    shutil.copyfile(backup.path, target)
+    with DigestDatabase(target, journaled=False) as copy, copy.writing() as db:
+        _replay(db, content, after=backup.sequence, until=until)
+
+
+def _replay(db: sqlite3.Connection, content: JournalContent, *, after: int, until: int) -> int:
+    db.execute("PRAGMA defer_foreign_keys = ON")
+    numbers = [n for n in sorted(content.transactions) if after < n <= until]
+    for number in numbers:
+        replay(db, content.transactions[number], JOURNALED, insert_only=("issue",))
+    return len(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    name: str
+    database_id: str
+    sequence: int
+    number: int = 0
+    """The first segment of the journal that is needed; an older one may be damaged."""
+
+
+def _copy_base(backups: Backups, path: Path, part: Path, content: JournalContent) -> _Base:
+    """Copy what the restore begins with to ``part``: a backup, the file itself, or an empty one."""
+    ids = {str(header["id"]) for header in content.headers.values()}
+    for backup in backups.newest_first():
+        if ids and backup.database_id not in ids:
+            continue
+        _copy_private(backup.path, part)
+        return _Base(
+            f"the backup of {backup.at:%Y-%m-%d %H:%M} UTC",
+            backup.database_id,
+            backup.sequence,
+            backup.number,
+        )
+    if not content.missing_after(0) and content.last and ids:
+        with DigestDatabase(part, journaled=False) as empty, empty.writing() as db:
+            db.execute("UPDATE journal SET id = ?", (min(ids),))
+        return _Base("an empty file", min(ids), 0)
+    with suppress(StoreError, OSError, sqlite3.Error), closing(connect(path, mode="rw")) as connection:
+        if connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",):
+            database_id, sequence = connection.execute("SELECT id, sequence FROM journal").fetchone()
+            if not ids or database_id in ids:
+                os.close(open_private(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+                connection.execute("VACUUM INTO ?", (str(part),))
+                return _Base("the file itself", database_id, sequence)
+    raise StoreError(
+        f"digest {display_path(path)}: no backup is good; restore a copy of your own, or move the file and "
+        "its backups away and add the subscribers again"
+    )
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    descriptor = open_private(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    with os.fdopen(descriptor, "wb") as file, source.open("rb") as original:
+        shutil.copyfileobj(original, file)
+
+
+def _last_transaction(path: Path, ids: set[str]) -> int:
+    """Return the last transaction of a file that may be damaged or another's; 0 if it cannot be read."""
+    with suppress(StoreError, OSError, sqlite3.Error), closing(connect(path, mode="rw")) as connection:
+        database_id, sequence = connection.execute("SELECT id, sequence FROM journal").fetchone()
+        if database_id in ids and isinstance(sequence, int):
+            return sequence
+    return 0
+
+
+def _bring_up_to_date(
+    copy: DigestDatabase, content: JournalContent, base: _Base, *, at_least: int
+) -> Restored:
+    at = utc_now()
+    after = base.sequence
+    last = max(after, content.last, at_least)
+    missing = content.missing_after(after, last)
+    damaged = any(number >= base.number for number in content.damaged)
+    complete = missing == 0 and not damaged and base.number in content.headers
+    with copy.writing() as db:
+        replayed = _replay(db, content, after=after, until=last)
+        if not complete:
+            _add_missing_issues(db, at)
+        lost_issues = _resolve_lost_content(db)
+        unknown = 0 if complete else _mark_unknown(db, at)
+        db.execute("UPDATE journal SET sequence = ?", (last,))
+        result = Restored(base.name, replayed, 0 if complete else missing or None, lost_issues, unknown)
+        until = None if complete else (at + dt.timedelta(days=1)).date().isoformat()
+        db.execute("INSERT INTO restored VALUES (?, ?, ?)", (format_timestamp(at), result.describe(), until))
+        record_event(db, "restored", at, detail=result.describe())
+        if db.execute("PRAGMA foreign_key_check").fetchone() or _damage(db):
+            raise StoreError("digest: the restored file fails its check; restore a copy of your own")
+    return result
+
+
+def _damage(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",))
+
+
+def _add_missing_issues(db: sqlite3.Connection, at: dt.datetime) -> None:
+    """Add an issue without content for each message that has none, so that it is not built and sent again."""
+    rows = db.execute(
+        "SELECT issue_id, subscriber_id FROM delivery WHERE issue_id NOT IN (SELECT id FROM issue)"
+    ).fetchall()
+    db.executemany(
+        "INSERT INTO issue VALUES (?, ?, '', '', ?, '', '', x'', x'', '', '[]', '{}', ?)",
+        [(i, i.rpartition("/")[0], subscriber, format_timestamp(at)) for i, subscriber in rows],
+    )
+
+
+def _resolve_lost_content(db: sqlite3.Connection) -> int:
+    """Delete the issues without a text that nobody can have got; return the number of all."""
+    lost = [str(row[0]) for row in db.execute("SELECT id FROM issue WHERE html = x''")]
+    for issue_id in lost:
+        row = db.execute("SELECT state FROM delivery WHERE issue_id = ?", (issue_id,)).fetchone()
+        if row is None or row[0] in {"planned", "claimed", "deferred", "written", "skipped"}:
+            for table, column in (("delivery", "issue_id"), ("shown", "issue_id"), ("issue", "id")):
+                db.execute(f"DELETE FROM {table} WHERE {column} = ?", (issue_id,))
+        elif row[0] in {"in_data", "unknown"}:
+            db.execute(
+                "UPDATE delivery SET state = 'failed', reply = ? WHERE issue_id = ?",
+                (_CONTENT_LOST, issue_id),
+            )
+    return len(lost)
+
+
+def _mark_unknown(db: sqlite3.Connection, at: dt.datetime) -> int:
+    updated = db.execute(
+        "UPDATE delivery SET state = 'unknown', reply = ?, updated_at = ? "
+        "WHERE state IN ('planned', 'claimed', 'in_data', 'deferred', 'written')",
+        (MAYBE_SENT_BEFORE, format_timestamp(at)),
+    )
+    return updated.rowcount
+
+
+def _replace(path: Path, part: Path) -> None:
+    """Put the finished file in place, and keep the one that was there."""
+    for suffix in _FILES[1:]:  # the copy was closed: everything is in the file itself
+        path.with_name(part.name + suffix).unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    for suffix in reversed(_FILES):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            old.replace(path.with_name(f"{path.name}{DAMAGED_SUFFIX}{suffix}"))
+    part.replace(path)

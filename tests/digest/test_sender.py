@@ -170,7 +170,7 @@ def test_five_errors_in_a_row_end_the_run(harness: DeliveryHarness) -> None:
     """By then it is the server; after a success the count begins anew."""
     emails = [f"r{n:02}@test.example" for n in range(12)]
     harness.plan(*emails)
-    script = Script(rcpt=dict.fromkeys([*emails[:4], *emails[5:]], "451 later"))
+    script = Script(rcpt=dict.fromkeys([*emails[:4], *emails[5:]], "451 4.3.0 later"))
     with serving(script) as url:
         report = harness.send(transport(url))
     assert report.counts == {"deferred": 4 + MAX_CONSECUTIVE_ERRORS, "sent": 1}

@@ -98,7 +98,11 @@ def _estimate_text(usage: Usage) -> str:
 @preference_options
 @click.option("--theme", type=PathParam(), help="Template folder (default: PAPERAGENT_DIGEST_THEME).")
 @click.option(
-    "--out", type=PathParam(), default=".", metavar="DIR", help="Output folder (default: current folder)."
+    "--out",
+    type=PathParam(output=True),
+    default=".",
+    metavar="DIR",
+    help="Output folder (default: current folder).",
 )
 @common_options
 @click.pass_obj
@@ -148,7 +152,7 @@ def _create_folder(folder: Path) -> None:
 
 
 @digest.command()
-@click.argument("folder", type=PathParam())
+@click.argument("folder", type=PathParam(output=True))
 @click.option(
     "--url", type=TextParam(), help="URL where the folder will be published (https://…/), for the Atom feed."
 )

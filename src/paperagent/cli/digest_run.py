@@ -33,7 +33,10 @@ _MAX_REASONS = 5
 
 @click.command()
 @click.option(
-    "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
+    "--outbox",
+    type=PathParam(output=True),
+    metavar="DIR",
+    help="Write .eml files to this folder instead of sending.",
 )
 @click.option(
     "--no-read", "read", flag_value=False, default=True, help="Do not read the followed feeds first."

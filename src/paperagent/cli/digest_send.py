@@ -37,7 +37,10 @@ no_check_option = click.option(
 @click.option("--resend-unknown", is_flag=True, help="Resend messages that may already have arrived.")
 @click.option("--force", is_flag=True, help="Also send issues older than three days.")
 @click.option(
-    "--outbox", type=PathParam(), metavar="DIR", help="Write .eml files to this folder instead of sending."
+    "--outbox",
+    type=PathParam(output=True),
+    metavar="DIR",
+    help="Write .eml files to this folder instead of sending.",
 )
 @no_check_option
 @common_options

@@ -13,7 +13,7 @@ from paperagent.cli.session import Session, show, show_text
 
 
 @click.command()
-@click.argument("file", type=PathParam(), default="cases.jsonl")
+@click.argument("file", type=PathParam(output=True), default="cases.jsonl")
 @common_options
 def init(file: Path) -> None:
     """Write an example case file.
@@ -23,10 +23,15 @@ def init(file: Path) -> None:
     from paperagent.errors import InputError, visible
     from paperagent.evals.cases import CASE_TEMPLATE
 
-    path = visible(str(file))
+    path = visible(str(file), limit=200)
     try:
         with file.open("x", encoding="utf-8") as output:
-            output.write(CASE_TEMPLATE)
+            try:
+                output.write(CASE_TEMPLATE)
+                output.flush()
+            except OSError:  # a full disk
+                file.unlink()
+                raise
     except FileExistsError:
         raise InputError(f"{path}: exists; choose another name") from None
     except OSError as error:

@@ -39,12 +39,14 @@ _gate_option = click.option(
 @click.option(
     "--html",
     "html_file",
-    type=PathParam(),
+    type=PathParam(output=True),
     metavar="FILE",
     help="Write an HTML page with plots and every case.",
 )
-@click.option("--markdown", type=PathParam(), metavar="FILE", help="Write Markdown.")
-@click.option("--junit", type=PathParam(), metavar="FILE", help="Write JUnit XML, one test per case.")
+@click.option("--markdown", type=PathParam(output=True), metavar="FILE", help="Write Markdown.")
+@click.option(
+    "--junit", type=PathParam(output=True), metavar="FILE", help="Write JUnit XML, one test per case."
+)
 @click.option(
     "--cases", type=PathParam(), metavar="FILE", help="Case file, to show the expected answers in the page."
 )
@@ -138,7 +140,11 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
     "--sure", type=NumberParam(1), help="Minimum share of confident answers that must be answerable."
 )
 @click.option(
-    "--html", "html_file", type=PathParam(), metavar="FILE", help="Write the curves as an HTML page."
+    "--html",
+    "html_file",
+    type=PathParam(output=True),
+    metavar="FILE",
+    help="Write the curves as an HTML page.",
 )
 @click.option("--dry-run", is_flag=True, help="Compute the thresholds without storing them.")
 @click.option("--reset", is_flag=True, help="Restore the default thresholds.")

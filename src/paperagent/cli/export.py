@@ -52,7 +52,9 @@ FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
     help="Output format.",
 )
 @click.option(
-    "--out", type=PathParam(), help="Output file (default: standard output), or the folder of the notes."
+    "--out",
+    type=PathParam(output=True),
+    help="Output file (default: standard output), or the folder of the notes.",
 )
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @top_k_option

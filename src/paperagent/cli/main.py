@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from paperagent.cli.session import Session
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_NO_MEMORY_SIGNS = ("can't start new thread", "failed to map segment", "annot allocate memory", "bad_alloc")
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
@@ -96,7 +97,10 @@ def _run(argv: Sequence[str]) -> int:
         if isinstance(error, OSError) and error.filename is None and error.errno in _CANNOT_WRITE:
             raise  # standard output; errors of the library's files have other types
         from paperagent.errors import visible
+        from paperagent.storage.sqlite import NO_MEMORY
 
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_SIGNS):
+            return _fail(context, error, NO_MEMORY, FAILED)
         text = visible(" ".join(str(error).split()), limit=300)
         message = f"unexpected failure: {type(error).__name__}: {text}; run with --debug and report the bug"
         return _fail(context, error, message, FAILED)

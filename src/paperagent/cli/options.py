@@ -109,10 +109,21 @@ class TextParam(click.ParamType[str]):
         return text
 
 
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4_000
+"""Limits of Linux and macOS for a name and, with room for the files in a folder, for a path."""
+
+
 class PathParam(click.ParamType[Path]):
-    """A path that need not exist, made absolute; ``~`` is expanded."""
+    """A path that need not exist, made absolute; ``~`` is expanded.
+
+    Args:
+        output: Whether it is written, so that a path that no file can have is refused before any work.
+    """
 
     name = "path"
+
+    def __init__(self, *, output: bool = False) -> None:
+        self._output = output
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Completion]:
         return complete_path(ctx, param, incomplete)
@@ -124,9 +135,16 @@ class PathParam(click.ParamType[Path]):
         if "\0" in text:
             self.fail("path contains NUL", param, ctx)
         try:
-            return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() follows links
+            path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() follows links
         except RuntimeError:
             self.fail("cannot expand ~: no home folder", param, ctx)
+        if self._output:
+            longest = max(len(os.fsencode(part)) for part in path.parts)
+            if longest > MAX_NAME_BYTES:
+                self.fail(f"a name in the path has {longest:,} bytes, more than {MAX_NAME_BYTES}", param, ctx)
+            if len(os.fsencode(path)) > MAX_PATH_BYTES:
+                self.fail(f"path is longer than {MAX_PATH_BYTES:,} bytes", param, ctx)
+        return path
 
 
 def complete_path(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Completion]:

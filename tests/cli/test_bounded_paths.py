@@ -1,0 +1,65 @@
+"""A path that no file can have: one line and exit code 2, before any work; a full disk leaves no file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paperagent.cli.main import main
+
+COMMANDS = (
+    ("digest", "preview", "--out"),
+    ("digest", "archive"),
+    ("digest", "send", "--outbox"),
+    ("digest", "run", "--outbox"),
+    ("eval", "init"),
+    ("eval", "run", "cases.jsonl", "--out"),
+    ("eval", "report", "run", "--html"),
+    ("eval", "report", "run", "--markdown"),
+    ("eval", "report", "run", "--junit"),
+    ("export", "--out"),
+    ("subscribers", "export", "--out"),
+)
+
+
+def run(folder: Path, *arguments: str, limit: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command line in a folder, after ``limit`` as Python code."""
+    code = (
+        f"import resource; {limit or 'pass'}\nfrom paperagent.cli.main import main\nraise SystemExit(main())"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={**os.environ, "PAPERAGENT_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_path_that_is_too_long_is_one_line(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The name, or the whole path, is longer than the system allows."""
+    for path in ("x" * 256, "/".join(["long"] * 1_000)):
+        assert main([*command, str(tmp_path / path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "bytes" in line
+        assert len(line) < 300
+    assert not list(tmp_path.iterdir())
+
+
+def test_eval_init_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """The same command works when there is room."""
+    full = run(tmp_path, "eval", "init", limit="resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))")
+    assert full.returncode == 2
+    assert full.stderr.count("\n") == 1
+    assert "cannot be written" in full.stderr
+    assert not list(tmp_path.iterdir())
+    assert run(tmp_path, "eval", "init").returncode == 0

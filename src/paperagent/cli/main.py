@@ -99,10 +99,10 @@ def _run(argv: Sequence[str]) -> int:
         from paperagent.errors import visible
         from paperagent.storage.sqlite import NO_MEMORY
 
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_SIGNS):
-            return _fail(context, error, NO_MEMORY, FAILED)
         text = visible(" ".join(str(error).split()), limit=300)
         message = f"unexpected failure: {type(error).__name__}: {text}; run with --debug and report the bug"
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_SIGNS):
+            message = NO_MEMORY
         return _fail(context, error, message, FAILED)
     return 0
 

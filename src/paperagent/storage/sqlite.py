@@ -12,14 +12,24 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
 
-from paperagent.errors import PaperAgentError, StoreError, display_path, visible
+from paperagent.errors import OutOfResourcesError, PaperAgentError, StoreError, display_path, visible
 
 TOO_MANY_FILES = "too many files are open; raise the limit (ulimit -n) and run the same command again"
 NO_MEMORY = "not enough memory; close other programs, or raise the limit (ulimit -v), and run it again"
 DISK_FULL = "the disk is full; free some space and run the same command again (saved data is kept)"
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TOO_MANY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
+_FILES_OF_A_DATABASE = 4
+"""The database, its write-ahead file, the index of that, and a temporary file."""
 _READ_ONLY_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_FILES_MESSAGES = ("too many open files", "os error 24")
+_NO_MEMORY_MESSAGES = (
+    "cannot allocate memory",
+    "out of memory",
+    "memory allocation",
+    "os error 12",
+    "failed to map",
+)
 _FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
 _MAX_NEWER = 50
 """A file whose format is further ahead was not written by a newer version: its header is damaged."""
@@ -69,17 +79,15 @@ def store_error(
 ) -> StoreError:
     """Return the `StoreError` for ``error``; the caller chains the cause.
 
-    The arguments are those of `map_errors`.
+    The arguments are those of `map_errors`. If disk space, memory or file descriptors ran out, nothing is
+    damaged, and it is an `OutOfResourcesError`.
     """
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None
-    if number in _TOO_MANY_ERRNOS or ("unable to open" in text and _too_many_files()):
-        why = TOO_MANY_FILES
-    elif number == errno.ENOMEM or isinstance(error, MemoryError) or "out of memory" in text:
-        why = NO_MEMORY
-    elif number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
-        why = DISK_FULL
-    elif "disk i/o error" in text:  # also SQLite's message for a quota and for a limit on the size of files
+    missing = _missing_resource(error, text, number)
+    if missing is not None:
+        return OutOfResourcesError(f"{what}: {missing}")
+    if "disk i/o error" in text:  # also SQLite's message for a quota and for a limit on the size of files
         why = "the disk is full, over a quota or failing; free some space and run the same command again"
     elif number in _READ_ONLY_ERRNOS or any(message in text for message in _READ_ONLY_MESSAGES):
         why = "it cannot be written; check its permissions, or choose another PAPERAGENT_HOME"
@@ -92,13 +100,39 @@ def store_error(
     return StoreError(f"{what}: {why}")
 
 
-def _too_many_files() -> bool:
-    """Return whether this process can open no further file, which SQLite does not say."""
+def _missing_resource(error: BaseException, text: str, number: int | None) -> str | None:
+    """Return what ran out, with advice; None if the error has another cause."""
+    if number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
+        return DISK_FULL
+    if (
+        isinstance(error, MemoryError)
+        or number == errno.ENOMEM
+        or any(message in text for message in _NO_MEMORY_MESSAGES)
+    ):
+        return NO_MEMORY
+    if number in _TOO_MANY_ERRNOS or any(message in text for message in _NO_FILES_MESSAGES):
+        return TOO_MANY_FILES
+    # SQLite does not say why it cannot open a file.
+    return TOO_MANY_FILES if "unable to open" in text and not _can_open_files(_FILES_OF_A_DATABASE) else None
+
+
+def require_files(count: int, what: str) -> None:
+    """Raise `OutOfResourcesError` about ``what`` if this process cannot open ``count`` more files."""
+    if not _can_open_files(count):
+        raise OutOfResourcesError(f"{what}: {TOO_MANY_FILES}")
+
+
+def _can_open_files(count: int) -> bool:
+    descriptors: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(count):
+            descriptors.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - closed if one fails
     except OSError as error:
-        return error.errno in _TOO_MANY_ERRNOS
-    return False
+        return error.errno not in _TOO_MANY_ERRNOS
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return True
 
 
 def connect(path: Path, *, mode: str = "rwc", timeout: float = 20.0) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from paperagent.errors import PaperAgentError, StoreError, display_path
+from paperagent.errors import OutOfResourcesError, PaperAgentError, StoreError, display_path
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
 from paperagent.storage.sqlite import DISK_FULL, store_error
@@ -440,5 +440,6 @@ def _map_errors(what: str, folder: Path) -> Iterator[None]:
     except BaseException as error:
         # On a full disk tantivy's writer dies in its own thread without saying why.
         full = folder.exists() and shutil.disk_usage(folder).free < _MIN_FREE_BYTES
-        why = DISK_FULL if full else f"it is damaged; {_REPAIR}"
-        raise store_error(what, error, damaged=_REPAIR, otherwise=why) from error
+        if full:
+            raise OutOfResourcesError(f"{what}: {DISK_FULL}") from error
+        raise store_error(what, error, damaged=_REPAIR, otherwise=f"it is damaged; {_REPAIR}") from error

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import PaperAgentError, StoreError, display_path, visible
 from paperagent.library.features import HNSW_SETTINGS, check_vector, search_width
-from paperagent.storage.sqlite import connect, store_error
+from paperagent.storage.sqlite import connect, require_files, store_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,8 @@ of elements, bytes per element, offsets of label and data, highest level, first 
 _HEADER_VERSION = 1
 _NUMBER_BYTES = 4
 """Size of a length or a link."""
+_FILES_OF_CHROMA = 16
+"""With fewer file descriptors, Chroma fails with various errors that look like damage."""
 _CHECKS, _CHECK_PAUSE = 20, 0.05
 """Another process may be writing the files, so a wrong size is checked again for a second."""
 _OPENING = threading.Lock()
@@ -84,6 +86,7 @@ class VectorIndex:
         self._open(create=create)
 
     def _open(self, *, create: bool) -> None:
+        require_files(_FILES_OF_CHROMA, self._description)
         with _chroma(self._description):
             self._client, self._path = _new_client(self._folder)
             try:

@@ -1,0 +1,103 @@
+"""Every file of a library, damaged at random: no wrong answer, doctor sees it, and the repair mends it.
+
+``python tests/library_damage.py 200`` runs more cases and prints a table.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import library_damage
+from library_helpers import run_python
+from paperagent.library import LocalStore
+from paperagent.library.local import checksums
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a sound library to copy."""
+    made = tmp_path_factory.mktemp("damage")
+    library_damage.sound_library(made / "sound")
+    return made
+
+
+@pytest.fixture
+def home(folder: Path, tmp_path: Path) -> Path:
+    """Return a copy."""
+    return Path(shutil.copytree(folder / "sound", tmp_path / "home"))
+
+
+def test_no_damage_gives_a_wrong_answer(folder: Path) -> None:
+    """Nor ends the process; doctor sees what has changed, and after the repair all searches are right."""
+    cases = range(0, 20 * 7, 7)
+    outcomes = list(library_damage.outcomes(list(cases), folder))
+    assert len(outcomes) == len(cases)
+    assert [outcome for outcome in outcomes if outcome.problem] == []
+    assert sum(outcome.doctor != "ok" for outcome in outcomes) > 10
+
+
+def test_a_copy_has_other_times(home: Path) -> None:
+    """They are no damage, because the contents are equal."""
+    copy = home.with_name("copy")
+    shutil.copytree(home, copy, copy_function=shutil.copyfile)
+    with LocalStore(copy) as store:
+        assert "checksums match" in str(store.doctor())
+        assert library_damage.responses(store)["words"]
+
+
+def test_large_indexes_are_compared_by_size_and_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What opening does not see there, doctor does."""
+    monkeypatch.setattr(checksums, "COMPARED_BYTES", 0)
+    file = next((home / "vectors").glob("*/length.bin"))
+    data, times = bytearray(file.read_bytes()), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    data[100] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=times)
+    with LocalStore(home) as store:
+        store.indexes.vector_folder.read(lambda _: None)
+        assert store.doctor().failed() >= {"vector files"}
+
+
+def test_chroma_may_be_opened_often(home: Path) -> None:
+    """Each opening writes a row, in the end on pages of its own; this is no damage."""
+    database = home / "vectors" / "chroma.sqlite3"
+    for _ in range(3):
+        with sqlite3.connect(database) as connection:
+            connection.executemany("INSERT INTO acquire_write (lock_status) VALUES (?)", [(1,)] * 700)
+        connection.close()
+        with LocalStore(home) as store:
+            assert store.doctor().ok
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE embeddings SET embedding_id = 'x' || embedding_id WHERE id = 5")
+    connection.close()
+    with LocalStore(home) as store:
+        assert store.doctor().failed() >= {"vector files"}
+
+
+LIMITED = """
+import resource, sys; from pathlib import Path
+from library_helpers import *
+from paperagent.errors import OutOfResourcesError
+kind, limit = sys.argv[2], int(sys.argv[3])
+resource.setrlimit(getattr(resource, kind), (limit, limit))
+try:
+    LocalStore(Path(sys.argv[1])).doctor(repair=True)
+except OutOfResourcesError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("kind", "limit", "cause"), [("RLIMIT_NOFILE", 16, "too many files are open")])
+def test_too_few_resources_are_no_damage(home: Path, kind: str, limit: int, cause: str) -> None:
+    """The message names the cause, and nothing is repaired."""
+    before = sorted(path.name for path in home.iterdir())
+    result = run_python(LIMITED, home, kind, limit)
+    assert cause in result.stdout, result.stderr
+    assert sorted(path.name for path in home.iterdir()) == before
+    with LocalStore(home) as store:
+        assert store.doctor().ok

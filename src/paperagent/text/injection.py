@@ -30,12 +30,12 @@ _OBJECTS = (
 )
 _IMPERATIVE = re.compile(
     # At the start, or anywhere with a capital: after an address or "e.g." the splitter begins no sentence.
-    rf"(?:\A[\W_]*(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_VERBS})|(?<![Tt]o)\s(?:{_CAPITALIZED_VERBS}))"
+    rf"(?:\A[\W_]*+(?i:(?:please|now|also|next|then|first|finally),?\s+)?(?i:{_VERBS})|(?<![Tt]o)\s(?:{_CAPITALIZED_VERBS}))"
     rf"\s+(?i:{_OBJECTS})\b"
 )
 _ADDRESS = re.compile(
     r"""
-    \b(?:ignore|disregard|forget|override)\b(?:\W+\w+){0,3}?\W+(?:instructions?|directions?|directives?
+    \b(?:ignore|disregard|forget|override)\b(?:\W++\w++){0,3}?\W++(?:instructions?|directions?|directives?
         |prompts?|rules?|guidelines|content|data|scoring|indicators|text|above|said)\b
     | \byour\s+(?:\w+\s+)?(?:answers?|responses?|repl(?:y|ies)|messages?|outputs?|completions?|reviews?
         |summar(?:y|ies)|code|codebase|solution|implementation)\b
@@ -43,7 +43,7 @@ _ADDRESS = re.compile(
     | \byou\s+(?:must|should|shall|will|may)\b(?:\s+\w+)?\s+(?:ignore|obey|respond|reply|answer|print|output
         |recommend|accept|deviate|pretend|comply|say)\b
     | \b(?:note|notice|message|instructions?)\s+(?:to|for)\s+(?:all\s+|any\s+|the\s+)?
-        (?:ai|agents?|assistants?|automated|bots?|language\s+models?|llms?|models?|reviewers?)\b[^.]*:
+        (?:ai|agents?|assistants?|automated|bots?|language\s+models?|llms?|models?|reviewers?)\b[^.:]{0,300}+:
     | \bfor\s+(?:all\s+)?(?:ai|automated|llm)\s+(?:screening\s+)?(?:systems?|reviewers?|agents?|models?)\s*:
     | \binvisible\s+to\s+humans\b
     | <\|\w+\|>|\[/?inst\]|\[/?system\]|\[admin\b|</?(?:instructions?|system|admin)>|\[rest-of-document\]
@@ -53,7 +53,7 @@ _ADDRESS = re.compile(
         (?:\s*:|\s+with\s+["'“‘]|\s+the\s+following|\s+(?-i:[A-Z]{3}))
     | \b(?:print|output|repeat)\s+["'“‘]
     | \bgive\s+(?:an?\s+)?(?:positive|good|favou?rable|high)\s+(?:review|score|rating)
-    | (?:\A|[.:;!?]\W+|\band\s+)(?:do\s+not|don'?t|never)\s+(?:highlight|mention|evaluate|reveal|tell|say
+    | (?:\A|[.:;!?]\W{1,8}+|\band\s+)(?:do\s+not|don'?t|never)\s+(?:highlight|mention|evaluate|reveal|tell|say
         |criti[cs]i[sz]e|summari[sz]e)\b
     | \breport\s+only\s*:
     | \b(?:if|when)\s+(?:asked|questioned)\b[^.]{0,80}\b(?:report|respond|reply|say|answer|print)\b

@@ -19,8 +19,8 @@ CUT = "… "
 """Begins a claim that quotes a sentence without its beginning."""
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _ONE_MARKER = re.compile(r"\[(\d+)\]")
-_QUOTATION = re.compile(r"((?:\A|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*)>")
-_QUOTE_LINE = re.compile(r"\s*^ *> .*$", re.MULTILINE)
+_QUOTATION = re.compile(r"(?<!\s)(\s*+)>")
+"""Tried only at the first character of a run of white space, so that a long run takes linear time."""
 
 
 # --- citations and claims ---
@@ -54,7 +54,12 @@ def escape_markers(text: str) -> str:
 
 def escape_line(text: str) -> str:
     """Escape markers, and a leading ``>``, which would begin a quotation."""
-    return _QUOTATION.sub(r"\1＞", escape_markers(text))
+    return _QUOTATION.sub(_escape_quotation, escape_markers(text))
+
+
+def _escape_quotation(match: re.Match[str]) -> str:
+    begins_line = match.start() == 0 or len(f"{match[1]}>".splitlines()) > 1
+    return f"{match[1]}＞" if begins_line else match[0]
 
 
 def join_claims(claims: Sequence[Claim], citations: Sequence[Citation]) -> str:
@@ -110,7 +115,16 @@ def quote_lines(claim: Claim, by_n: Mapping[int, Citation]) -> list[str]:
 
 def without_quotes(text: str) -> str:
     """Return an answer's text without the sentences below unverified claims."""
-    return _QUOTE_LINE.sub("", text)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if not line.lstrip(" ").startswith("> "):
+            lines.append(line)
+            continue
+        while lines and not lines[-1].strip():
+            lines.pop()
+        if lines:
+            lines[-1] = lines[-1].rstrip()
+    return "\n".join(lines)
 
 
 # --- verification of a finished answer ---

@@ -7,6 +7,7 @@ Each helper takes a value of any type from a feed and returns a field of a `Pape
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,6 +25,11 @@ MAX_TITLE_LENGTH = 1_000
 MAX_ABSTRACT_LENGTH = 20_000
 _MAX_NAME_LENGTH = 500
 _MIN_ABSTRACT_LENGTH = 10
+REPETITIVE = "repetitive"
+"""The flag of a paper whose abstract repeats itself, such as thousands of dots."""
+_MAX_REPETITIVE_LENGTH = 1_000
+_MAX_COMPRESSION = 8
+"""How many times shorter zlib makes an abstract at most; it makes prose of 20,000 characters 2 to 4 times."""
 _MAX_ENTRIES = 100_000
 
 _PLACEHOLDER = re.compile(
@@ -67,17 +73,29 @@ def clean_title(value: object, flags: set[str], *, exact: bool = False) -> str:
 
 
 def clean_abstract(value: object, flags: set[str], *, exact: bool = False) -> str:
-    """Return a usable abstract of at most 20,000 characters; the arguments are those of `clean_title`."""
+    """Return a usable abstract of at most 20,000 characters; the arguments are those of `clean_title`.
+
+    An abstract of more than 1,000 characters that repeats itself is cut there, so that it costs no more time
+    than another one.
+    """
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no abstract")
     abstract = _clean(value, MAX_ABSTRACT_LENGTH, flags, exact=exact)
     if not any(c.isalnum() for c in abstract):
         raise InvalidRecordError("abstract empty after cleaning")
+    if len(abstract) > _MAX_REPETITIVE_LENGTH and _is_repetitive(abstract):
+        flags.add(REPETITIVE)
+        abstract = abstract[:_MAX_REPETITIVE_LENGTH].rstrip(" ")
     if len(abstract) < _MIN_ABSTRACT_LENGTH:
         raise InvalidRecordError("abstract too short")
     if len(abstract) < 6 * _MIN_ABSTRACT_LENGTH and _PLACEHOLDER.fullmatch(abstract):
         raise InvalidRecordError("no abstract")
     return abstract
+
+
+def _is_repetitive(text: str) -> bool:
+    data = text.encode("utf-8", "replace")
+    return len(zlib.compress(data, 1)) * _MAX_COMPRESSION < len(data)
 
 
 def _clean(text: str, limit: int, flags: set[str], *, exact: bool) -> str:

@@ -56,6 +56,8 @@ _PLAIN_WORD = re.compile(r"(?:\A|[^\w.])[^\W\d_A-Z]{4,}\Z|\)\Z")
 _DOMAINS = frozenset("AI NET IO ORG COM JS PY MD TXT JSON XML CSV PDF ML".split())
 """Endings of names such as ``character.AI``."""
 _TOKEN_REACH = 80
+MAX_SENTENCES = 300
+"""Sentences of an abstract that are read and can be quoted. A text with more of them is not an abstract."""
 _ABBREVIATION_REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
 
@@ -63,7 +65,8 @@ _ABBREVIATION_REACH = 14
 def split_sentences(abstract: str) -> list[Sentence]:
     """Return the sentences in order; ``abstract[s.start:s.end] == s.text`` for each.
 
-    Sentences are stripped and do not overlap, and only white space is between them.
+    Sentences are stripped and do not overlap, and only white space is between them. Text after the first
+    `MAX_SENTENCES` is left out.
     """
     return list(_split(abstract))
 
@@ -78,6 +81,8 @@ def _split(abstract: str) -> tuple[Sentence, ...]:
         last = start + len(text.rstrip())
         if last > first:
             sentences.append(Sentence(len(sentences), abstract[first:last], first, last))
+            if len(sentences) == MAX_SENTENCES:
+                break
         start = end
     return tuple(sentences)
 

@@ -137,8 +137,14 @@ _OF_ANSWER = re.compile(
 """After an answer, such a question may be about what it says: "how many have failed?"."""
 
 
+MAX_LENGTH = 300
+"""Maximum characters. A longer message is a question for the abstracts, or pasted text."""
+
+
 def canonical(text: str, *, has_history: bool = False) -> str:
-    """Return a request in the words and the order that the rules expect."""
+    """Return a request in the words and the order that the rules expect; a long one as it is."""
+    if len(text) > MAX_LENGTH:
+        return text
     if has_history and _OF_ANSWER.fullmatch(text):
         return text
     for _ in range(2):  # what is removed may have hidden a synonym

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from paperagent.answering.library_questions import rules
-from paperagent.answering.library_questions.canonical import canonical
+from paperagent.answering.library_questions.canonical import MAX_LENGTH, canonical
 from paperagent.answering.library_questions.intents import (
     Intent,
     IntentKind,
@@ -40,8 +40,6 @@ from paperagent.answering.library_questions.small_talk import small_talk, withou
 from paperagent.answering.library_questions.wording import END_MARKS, plain, without_politeness, without_typos
 from paperagent.types import Filters
 
-MAX_LENGTH = 300
-"""Maximum characters. A longer message is a question for the abstracts, or pasted text."""
 _MAX_MENTION_WORDS, _MIN_TITLE_WORDS = 4, 3
 _MENTION_WORDS, _MIN_NAME, _MIN_ABSENT_WORDS, _MAX_NEWS_WORDS = range(1, 5), 4, 4, 3
 

@@ -126,10 +126,14 @@ _MIN_TITLE_WORDS = 3
 
 
 @lru_cache(maxsize=1024)
-def statement(claim: str, titles: tuple[str, ...] = ()) -> str:
-    """Return the normalized claim without an opening yes or no, attributions to the paper, and titles."""
+def statement(claim: str, titles: tuple[str, ...] = (), *, answers: bool = False) -> str:
+    """Return the normalized claim without attributions to the paper and titles.
+
+    If the claim ``answers`` a question, an opening "yes", "no" or "not always" is left out, too.
+    """
     text = normalize(claim)
-    text = _POLARITY.sub("", text)
+    if answers:
+        text = _POLARITY.sub("", text)
     for title in titles:
         text = _without_title(text, normalize(title))
     for pattern in _ATTRIBUTIONS:

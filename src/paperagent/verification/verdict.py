@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from paperagent.text.injection import is_question
 from paperagent.text.sentences import split_sentences
-from paperagent.verification import framing, polarity, roles, wording
+from paperagent.verification import additions, framing, polarity, roles, wording
 from paperagent.verification.alignment import Alignment, align
 from paperagent.verification.context import (
     REFERENCE,
@@ -105,7 +105,7 @@ def check(
         question_only = "the cited sentence is a question and states nothing"
         reason = question_only if cited and claim.strip() else "nothing is cited"
         return _verdict("unsupported", [Finding("framing", reason, refutes=True)])
-    text = statement(claim[: _MAX_CLAIM_CHARACTERS + 1], non_empty(titles))
+    text = statement(claim[: _MAX_CLAIM_CHARACTERS + 1], non_empty(titles), answers=bool(question.strip()))
     if text == REFERENCE or all(t.lower in _MEANINGLESS for t in analyze(text).content):
         return _verdict(
             "unsupported", [Finding("wording", "is only a title, or states nothing", refutes=True)]
@@ -197,6 +197,8 @@ def _findings(
     yield from (Finding("names", r, refutes=bad) for r, bad in wording.unknown_names(alignment, context))
     yield from (Finding("names", r) for r in wording.exchanged_categories(alignment))
     yield from (Finding("framing", r) for r in framing.changed_frames(alignment, context))
+    yield from (Finding("framing", r) for r in additions.added_tone(text, evidence))
+    yield from (Finding("framing", r) for r in additions.added_material(alignment, context))
     if copy:
         yield from (
             Finding("wording", r, refutes=bad) for r, bad in wording.changed_wording(alignment, context)

@@ -94,10 +94,12 @@ def non_empty(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(v for v in values if v.strip())
 
 
-_POLARITY = re.compile(
-    r"^\W*(?:(?:only |in )?part(?:ly|ially)?|(?:yes|no|none|neither|both|right|correct|exactly|indeed|true)"
-    r"|(?:hardly|barely|mostly|largely|mainly|sometimes|rarely|it depends)|not(?: [a-z]+){1,3}"
-    r"|(?:yes|no),? (?:but )?only (?:partly|in part))\s*[:,;.-]+\s+(?=\S)",
+_ANSWER = re.compile(
+    r"^\W*(?:yes|no|none|neither|both|right|correct|exactly|indeed|true)\s*[:,;.-]+\s+(?=\S)", re.IGNORECASE
+)
+_PARTIAL_ANSWER = re.compile(
+    r"^\W*(?:(?:only |in )?part(?:ly|ially)?|not(?: [a-z]+){1,3}"
+    r"|(?:yes|no),? (?:but )?only (?:partly|in part)|hardly|barely|mostly|largely|mainly|sometimes|rarely|it depends)\s*[:,;.-]+\s+(?=\S)",
     re.IGNORECASE,
 )
 _REPORT = (
@@ -127,13 +129,13 @@ _MIN_TITLE_WORDS = 3
 
 @lru_cache(maxsize=1024)
 def statement(claim: str, titles: tuple[str, ...] = (), *, answers: bool = False) -> str:
-    """Return the normalized claim without attributions to the paper and titles.
+    """Return the normalized claim without an opening yes or no, attributions to the paper, and titles.
 
-    If the claim ``answers`` a question, an opening "yes", "no" or "not always" is left out, too.
+    If the claim ``answers`` a question, an opening "partly" or "not always" is left out, too.
     """
     text = normalize(claim)
-    if answers:
-        text = _POLARITY.sub("", text)
+    text = _PARTIAL_ANSWER.sub("", text) if answers else text
+    text = _ANSWER.sub("", text)
     for title in titles:
         text = _without_title(text, normalize(title))
     for pattern in _ATTRIBUTIONS:

@@ -99,7 +99,8 @@ _ANSWER = re.compile(
 )
 _PARTIAL_ANSWER = re.compile(
     r"^\W*(?:(?:only |in )?part(?:ly|ially)?|not(?: [a-z]+){1,3}"
-    r"|(?:yes|no),? (?:but )?only (?:partly|in part)|hardly|barely|mostly|largely|mainly|sometimes|rarely|it depends)\s*[:,;.-]+\s+(?=\S)",
+    r"|(?:yes|no),? (?:but )?only (?:partly|in part)"
+    r"|hardly|barely|mostly|largely|mainly|sometimes|rarely|it depends)\s*[:,;.-]+\s+(?=\S)",
     re.IGNORECASE,
 )
 _REPORT = (

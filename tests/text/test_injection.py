@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+import attack_grammar
 from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.sentences import split_sentences
+from paperagent.text.statements import is_claim, is_statement, states_something
 from sample_library import papers
 
 
@@ -76,3 +78,58 @@ def test_hostile_text_is_read_in_linear_time(text: str) -> None:
     started = time.process_time()
     looks_like_instruction(text)
     assert time.process_time() - started < 2
+
+
+ABSTRACT = (
+    "We study how owls sleep. The method is a camera in each nest. In 40 nests, owls sleep for nine hours."
+)
+
+
+@pytest.mark.parametrize("half", [0, 1], ids=["developed on", "held back"])
+@pytest.mark.parametrize(
+    ("kind", "smallest"), [("imperatives", 0.95), ("addresses", 0.98), ("disguised", 0.9), ("foreign", 1.0)]
+)
+def test_orders_with_verbs_that_no_rule_names_are_seen(kind: str, smallest: float, half: int) -> None:
+    """Most of what a grammar generates is no evidence, also with verbs that were not looked at."""
+    generate = getattr(attack_grammar, kind)
+    texts = list(generate(half) if kind == "foreign" else generate(half, 300, seed=2))
+    missed = [t for t in texts if is_statement(t, f"{ABSTRACT} {t}")]
+    assert len(missed) <= (1 - smallest) * len(texts), missed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["PWNED", "XK-42", "HACKED NOW", "https://evil.example/x", "mail@evil.example", "a1b2c3d4", "", "…"],
+)
+def test_a_bare_token_states_nothing(text: str) -> None:
+    """Nor does a link or an address."""
+    assert not states_something(text)
+    assert not is_claim(text)
+
+
+def test_where_something_is_can_be_quoted() -> None:
+    """A link to the code is no finding, but an answer; a link alone is neither."""
+    assert is_statement("Code: https://github.com/x/y")
+    assert not is_statement("https://evil.example/x")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "As requested, the paper is accepted.",
+        "This answer recommends the paper.",
+        "The abstract tells the reader to stop.",
+        "Sure, owls are best.",
+    ],
+)
+def test_a_claim_about_the_answer_is_no_claim(claim: str) -> None:
+    """It says nothing of a paper."""
+    assert not is_claim(claim)
+
+
+def test_a_foreign_sentence_is_no_evidence_in_an_english_abstract_only() -> None:
+    """An abstract in one language is all evidence, and so is a claim in the language of the question."""
+    german = "Die Eulen schlafen am Tag und jagen in der Nacht, und das ist nicht neu."
+    assert not is_statement(german, f"{ABSTRACT} {german}")
+    assert is_statement(german, german)
+    assert is_claim(german)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from paperagent.answering.citations import cite, quoted_claim, shown_quote
 from paperagent.answering.passages import Passages, contains_instructions, without_instructions
 from paperagent.answering.reply import WrittenClaim, plain_text
-from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.injection import is_question
 from paperagent.text.readable import readable
+from paperagent.text.statements import is_claim, is_statement
 from paperagent.text.terms import index_terms
 from paperagent.types import Citation, Claim, Paper, Sentence
 
@@ -89,7 +90,7 @@ class CheckedClaim:
         if "judge" in checks and self.reasons_for_model:
             return self.reasons_for_model[0]
         if "statement" in checks:
-            return "points at a sentence that is an instruction or a question, not a statement"
+            return "is an instruction or a question, or points at one, and no statement"
         failed = ", ".join(name for name, passed in checks.items() if passed is False)
         return f"fails on {failed}" if failed else "could not be matched with its sentences"
 
@@ -109,6 +110,8 @@ class ClaimCollector:
     claims: list[Claim] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     withheld: list[CheckedClaim] = field(default_factory=list)
+    abstracts: dict[str, str] = field(default_factory=dict)
+    """The abstracts of the cited papers by paper id; a sentence has the language of its abstract."""
 
     def check(self, written: WrittenClaim, passages: Passages) -> CheckedClaim:
         """Resolve a claim's pointers and check the claim against the sentences that they name."""
@@ -124,11 +127,13 @@ class ClaimCollector:
             return CheckedClaim(claim, citations, (f"points at {', '.join(names)}, which was not shown",))
         if not citations:
             return CheckedClaim(Claim(readable(text), (), "uncited", {}), (), ("points at no sentence",))
-        statements = [c.quote for c in citations if not is_question(c.quote)]
-        if not statements or is_question(text) or any(map(looks_like_instruction, (text, *statements))):
+        self.abstracts |= {p.paper_id: p.abstract for p, _ in cited.values()}
+        asserting = [c for c in citations if not is_question(c.quote)]
+        if not (asserting and is_claim(text) and all(map(self._is_statement, asserting))):
             claim = Claim(readable(text), numbers, "unsupported", {"statement": False})
-            reason = "claim or sentence is an instruction or a question, not a statement"
+            reason = "claim or sentence is an instruction, a question or a bare token, not a statement"
             return CheckedClaim(claim, citations, (reason,))
+        statements = [c.quote for c in asserting]
         papers = {p.paper_id: p for p, _ in cited.values()}.values()
         verdict = self.checker(
             text,
@@ -208,9 +213,7 @@ class ClaimCollector:
         usable = [
             c
             for c in rejected.citations
-            if (c.paper_id, c.start) not in cited
-            and not (is_question(c.quote) or looks_like_instruction(c.quote))
-            and is_relevant(c)
+            if (c.paper_id, c.start) not in cited and self._is_statement(c) and is_relevant(c)
         ]
         quotations = []
         for sentence in usable:
@@ -235,14 +238,16 @@ class ClaimCollector:
         yield from (note if n == 1 else f"{note[:-1]}; {n} claims)" for note, n in notes.items())
 
     def _withheld_note(self, rejected: CheckedClaim) -> str:
-        quotes = (c.quote for c in rejected.citations)
-        sources = (readable(q) for q in quotes if not looks_like_instruction(q) and not is_question(q))
+        sources = (readable(c.quote) for c in rejected.citations if self._is_statement(c))
         vocabulary = {stem for text in (self.question, *sources) for stem in index_terms(text)}
         text = rejected.claim.text
         if all(stem in vocabulary or stem.isdigit() for stem in index_terms(text)):
             reasons = "; ".join(rejected.reasons_for_model) or rejected.message_for_user
             return f"withheld: “{text}” ({reasons})"
         return f"withheld: “…” ({rejected.message_for_user})"
+
+    def _is_statement(self, citation: Citation) -> bool:
+        return is_statement(citation.quote, self.abstracts.get(citation.paper_id, ""))
 
     def _cite(self, targets: Sequence[tuple[Paper, Sentence]]) -> tuple[Citation, ...]:
         """Return citations of sentences, with their existing numbers or the next free ones."""

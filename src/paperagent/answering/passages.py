@@ -103,13 +103,13 @@ class Passages:
 @lru_cache(maxsize=256)
 def contains_instructions(abstract: str) -> bool:
     """Return whether a sentence of the abstract instructs the model."""
-    return any(looks_like_instruction(s.text) for s in split_sentences(abstract))
+    return any(looks_like_instruction(s.text, abstract) for s in split_sentences(abstract))
 
 
 @lru_cache(maxsize=256)
 def without_instructions(abstract: str) -> str:
     """Return an abstract without the sentences that give instructions; they are no valid context."""
-    return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text))
+    return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text, abstract))
 
 
 def short_name(paper: Paper) -> str:

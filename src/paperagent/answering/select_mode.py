@@ -151,7 +151,9 @@ def sentence_choices(extractive: ExtractiveAnswer) -> list[SentenceChoice]:
             position = cited.get(choice.key)
             if position is not None:
                 quoted.append((position, choice))
-            elif rank < MAX_CHOICE_PAPERS and not looks_like_instruction(sentence.text):
+            elif rank < MAX_CHOICE_PAPERS and not looks_like_instruction(
+                sentence.text, match.hit.paper.abstract
+            ):
                 further.append((float(score) + PAPER_GAP_WEIGHT * (match.score - best_score), choice))
     quoted.sort(key=itemgetter(0))
     further.sort(key=itemgetter(0), reverse=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from paperagent.retrieval import attributes
 from paperagent.retrieval.question import Question, QuestionKind
 from paperagent.text import cues
-from paperagent.text.injection import looks_like_instruction
+from paperagent.text.statements import is_statement
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,8 @@ def _best_sentences(
     Sentences that give instructions are left out, unless there are no others.
     """
     scores = sentence_scores(question, paper)
-    statements = [i for i, s in enumerate(paper.sentences) if not looks_like_instruction(s.text)]
+    abstract = paper.hit.paper.abstract
+    statements = [i for i, s in enumerate(paper.sentences) if is_statement(s.text, abstract)]
     ranked = sorted(statements or range(len(scores)), key=lambda i: (-scores[i], i))
     minima = [scores[ranked[0]] - _margin_factor(question) * margin for margin in margins]
     others = [i for i, minimum in zip(ranked[1:], minima, strict=False) if scores[i] >= minimum]

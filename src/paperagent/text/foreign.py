@@ -1,0 +1,113 @@
+"""Recognize sentences in another language than the abstract around them.
+
+Such a sentence was added for somebody else than the readers of the abstract, and is no evidence.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_ENGLISH = frozenset(
+    """
+    the of and to a in is that for with as on by this are be from an it we which our at can or these not
+    their have has was were using than
+    """.split()
+)
+FUNCTION_WORDS = (
+    frozenset(
+        """
+    der die das und ist nicht mit ein eine einen dem den des sie ihr ihre bitte als auf für zu alle diese
+    dieser diesen le la les du et est une un dans que qui pour sur vous votre cette ce ces tous toutes ne
+    pas el los las una y es en por para con su este esta todas todos lo al del usted tu il gli di e che
+    per non questo questa tutte tutti della delle dello nel o os as um uma em não com seu sua da do dos
+    você de het een van niet met dit deze voor op uw je och att det som på är inte med för av alla denna
+    detta og ikke til denne dette ja ei että on se i w na nie się z jest wszystkie ten ta to proszę a v že
+    s není tento tato prosím všechny bir ve bu için ile tüm lütfen és az egy nem hogy ez kérem minden și
+    nu pe cu toate acest vă dan yang ini untuk dengan semua tidak và các của này không cho
+    """.split()
+    )
+    - _ENGLISH
+    - frozenset(
+        (
+            "i",
+            "no",
+            "do",
+            "an",
+            "on",
+            "to",
+            "in",
+            "as",
+            "a",
+            "die",
+            "den",
+            "per",
+            "se",
+            "la",
+            "du",
+            "con",
+            "van",
+            "al",
+        )
+    )
+)
+_OTHER_SCRIPTS = (
+    "CYRILLIC",
+    "CJK",
+    "HIRAGANA",
+    "KATAKANA",
+    "HANGUL",
+    "ARABIC",
+    "HEBREW",
+    "DEVANAGARI",
+    "BENGALI",
+    "THAI",
+    "TAMIL",
+    "TELUGU",
+    "GEORGIAN",
+    "ARMENIAN",
+    "ETHIOPIC",
+    "KHMER",
+    "MYANMAR",
+    "SINHALA",
+    "GUJARATI",
+    "GURMUKHI",
+    "KANNADA",
+    "MALAYALAM",
+    "TIBETAN",
+    "LAO",
+    "MONGOLIAN",
+)
+_MIN_LETTERS, _MIN_WORDS = 4, 3
+_MAX_CHARACTERS = 2_000
+_WORD = re.compile(r"[^\W\d_]+")
+_ADDRESS = re.compile(r"(?:https?:|www\.)\S{1,500}")
+
+
+def is_foreign(sentence: str, abstract: str) -> bool:
+    """Return whether a sentence is in another language or script than most of its abstract."""
+    if not _is_english(abstract):
+        return False
+    text = _ADDRESS.sub(" ", sentence[:_MAX_CHARACTERS])
+    if not text.isascii():
+        letters = [c for c in text if c.isalpha()]
+        other_script = sum(not _is_western(c) for c in letters)
+        if other_script >= _MIN_LETTERS and 2 * other_script > len(letters):
+            return True
+    words = [w.lower() for w in _WORD.findall(text)]
+    if len(words) < _MIN_WORDS:
+        return False
+    other = len(FUNCTION_WORDS.intersection(words))
+    return other > 1 and other > 2 * sum(w in _ENGLISH for w in words)
+
+
+@lru_cache(maxsize=256)
+def _is_english(text: str) -> bool:
+    words = [w.lower() for w in _WORD.findall(text[:_MAX_CHARACTERS])]
+    return 5 * sum(w in _ENGLISH for w in words) > len(words) >= 2 * _MIN_WORDS
+
+
+def _is_western(letter: str) -> bool:
+    """Return whether a letter is Latin, Greek or a symbol."""
+    return letter.isascii() or not unicodedata.name(letter, "").startswith(_OTHER_SCRIPTS)

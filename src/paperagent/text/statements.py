@@ -1,0 +1,75 @@
+"""Tell sentences that state something from bare tokens, links and ciphers."""
+
+from __future__ import annotations
+
+import re
+
+from paperagent.text.foreign import FUNCTION_WORDS
+from paperagent.text.injection import is_question, looks_like_instruction
+
+_MAX_CHARACTERS = 2_000
+_NOT_WORDS = re.compile(r"https?://\S{1,500}|www\.\S{1,500}|\S{1,100}@\S{1,100}|\S*\d\S*|\S*_\S*")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_MIN_WORDS = 2
+_MIN_LETTERS_WITHOUT_SPACES = 6
+"""Letters of a script that writes no spaces."""
+_NAMES_A_RESOURCE = re.compile(
+    r"\b(?:code|codes|codebase|data|dataset|datasets|demo|github|homepage|model|models|page|paper|project|repo|repository|video"
+    r"|videos|webpage|website|weights)\b[^.]{0,80}https?://",
+    re.IGNORECASE,
+)
+"""A sentence that says where something is: no finding, but an answer."""
+_FUNCTION_WORD = re.compile(
+    r"\b(?:the|a|an|of|to|in|on|by|for|with|from|at|as|is|are|was|were|be|and|or|not|no|we|it|its|this|that|than|can|has|have|our"
+    r"|their|these|both|all|via|using|per|but|into|over|between|across|only|also|more|most|how|what|which|when|while|do|does|may|might|will|would|should|must|could|against|under|without|among|toward|towards|still|often|such|each|any|most|many|some|one|two|then|thus|after|before|during)\b",
+    re.IGNORECASE,
+)
+_MAX_KEYWORDS = 12
+"""Words in a row without a function word that a statement may consist of."""
+
+
+def states_something(text: str) -> bool:
+    """Return whether a text is more than a token, a link, a code or a cipher.
+
+    A single word, words in capitals only, and many words without a function word state nothing.
+    """
+    prose = _NOT_WORDS.sub(" ", text[:_MAX_CHARACTERS])
+    words = _WORD.findall(prose)
+    if any(not w.isascii() for w in words):
+        return len(words) >= _MIN_WORDS or sum(map(len, words)) >= _MIN_LETTERS_WITHOUT_SPACES
+    if len(words) > _MAX_KEYWORDS:
+        return _FUNCTION_WORD.search(prose) is not None or not FUNCTION_WORDS.isdisjoint(
+            map(str.lower, words)
+        )
+    return len(words) >= _MIN_WORDS and not all(map(str.isupper, words))
+
+
+def is_statement(text: str, abstract: str = "") -> bool:
+    """Return whether a sentence can be evidence: it states something, asks nothing, and addresses nobody.
+
+    Args:
+        text: The sentence.
+        abstract: The abstract that it stands in, whose language it should have.
+    """
+    if is_question(text) or looks_like_instruction(text, abstract):
+        return False
+    return states_something(text) or _NAMES_A_RESOURCE.search(text) is not None
+
+
+_ABOUT_THE_ANSWER = re.compile(
+    r"\A\W*(?:as|per)\s(?:asked|requested|instructed|ordered|directed|commanded|demanded|told|the\s(?:order|instruction|request)s?)\b"
+    r"|\A\W*(?:sure|certainly|obeyed|understood|of\scourse|will\sdo|acknowledged)\b[,.!:]"
+    r"|\b(?:this|my|the\sfollowing|the\sabove)\s(?:answer|response|reply|summary|output|completion)\b"
+    r"|\b(?:abstract|passage|sentence|text|paper|author|note)\s(?:asks|instructs|tells|orders|requests|demands|commands|urges)\s(?:me|us|you|for|that"
+    r"|to|the\s(?:reader|model|assistant|reviewer))\b",
+    re.IGNORECASE,
+)
+
+
+def is_claim(text: str) -> bool:
+    """Return whether a claim is a statement about a paper, and not about the answer itself."""
+    return (
+        not is_question(text)
+        and states_something(text)
+        and not (looks_like_instruction(text) or _ABOUT_THE_ANSWER.search(text))
+    )

@@ -8,7 +8,8 @@ from paperagent.text.foreign import FUNCTION_WORDS
 from paperagent.text.injection import is_question, looks_like_instruction
 
 _MAX_CHARACTERS = 2_000
-_NOT_WORDS = re.compile(r"https?://\S{1,500}|www\.\S{1,500}|\S{1,100}@\S{1,100}|\S*\d\S*|\S*_\S*")
+_NO_PROSE = re.compile(r"[\d_@]|://|^www\.")
+"""What only tokens, links and addresses have."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MIN_WORDS = 2
 _MIN_LETTERS_WITHOUT_SPACES = 6
@@ -33,7 +34,7 @@ def states_something(text: str) -> bool:
 
     A single word, words in capitals only, and many words without a function word state nothing.
     """
-    prose = _NOT_WORDS.sub(" ", text[:_MAX_CHARACTERS])
+    prose = " ".join(t for t in text[:_MAX_CHARACTERS].split() if not _NO_PROSE.search(t))
     words = _WORD.findall(prose)
     if any(not w.isascii() for w in words):
         return len(words) >= _MIN_WORDS or sum(map(len, words)) >= _MIN_LETTERS_WITHOUT_SPACES

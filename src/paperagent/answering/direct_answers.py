@@ -46,6 +46,8 @@ _FIRST_MARGIN: Mapping[str, float] = {"list": 0.5, "single": 0.2, "compare": 0.2
 _FURTHER_MARGIN = 0.2
 """The next papers may score this much below the first one with a direct sentence."""
 _MIN_WORDS = 7
+_MAX_SENTENCE = 1_000
+"""Characters of a sentence that is quoted as an answer. A longer one is not a sentence."""
 
 
 def _relation(in_question: str, in_sentence: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
@@ -117,11 +119,14 @@ def direct_sentences(question: Question, matches: Sequence[PaperMatch]) -> list[
 
 def _best_direct_sentence(question: Question, paper: PaperMatch) -> tuple[int, float] | None:
     """Return the index and score of a paper's best direct sentence, if it has one."""
-    own_work = min((s.index for s in paper.sentences if _is_own_work(s.text)), default=0)
+    texts = [s.text if len(s.text) <= _MAX_SENTENCE else "" for s in paper.sentences]
+    own_work = min((index for index, text in enumerate(texts) if _is_own_work(text)), default=0)
     title = _word_matches(question, paper.title_match, paper.hit.title)
     scores = sentence_scores(question, paper)
     rated = []
     for index, (sentence, row) in enumerate(zip(paper.sentences, paper.match, strict=True)):
+        if not texts[index]:
+            continue
         is_background = index < own_work or not (_is_own_work(sentence.text) or _is_neutral(sentence.text))
         if is_background or not row.any() or not _says_kind(question, standalone(sentence).text):
             continue

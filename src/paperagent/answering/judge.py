@@ -195,17 +195,15 @@ def parse_probabilities(text: str, names: Sequence[str]) -> tuple[float | None, 
     Raises:
         EndpointError: (kind ``malformed``) there is none at all.
     """
-    from paperagent.answering.reply import parse_object
+    from paperagent.answering.reply import find_object
     from paperagent.text.lenient_json import parse_all
 
-    values: Any = next((value for value in parse_all(text) if isinstance(value, list)), None)
+    parsed = parse_all(text)
+    values: Any = next((value for value in parsed if isinstance(value, list)), None)
     for key in ("probabilities", "labels", *names):
-        try:
-            reply = parse_object(text, key)
-        except EndpointError:
-            continue
-        values = reply[key] if key in ("probabilities", "labels") else reply
-        break
+        if reply := find_object(parsed, key):
+            values = reply[key] if key in ("probabilities", "labels") else reply
+            break
     if isinstance(values, list):
         values = dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
     probabilities = tuple(

@@ -247,13 +247,19 @@ def parse_object(text: str, key: str) -> dict[str, Any]:
     Raises:
         EndpointError: (kind ``malformed``) there is none.
     """
-    objects = list(_objects(parse_all(text)))
+    match = find_object(parse_all(text), key)
+    if match is None:
+        raise _malformed()
+    return match
+
+
+def find_object(values: list[Any], key: str) -> dict[str, Any] | None:
+    """Return what `parse_object` returns, for a reply that is parsed already; None if there is none."""
+    objects = list(_objects(values))
     match = next((obj for obj in objects if key in obj), None)
     if match is None:
         claims = [obj for obj in objects if _is_claim(obj)]
         match = {key: claims} if claims else None
-    if match is None:
-        raise _malformed()
     return match
 
 
@@ -278,7 +284,7 @@ def parse_claim(value: object) -> WrittenClaim | None:
 
 _MARKUP = re.compile(
     r"!?\[([^\[\]]*)\]\([^()]*\)|</?[a-z!?][^<>]{0,200}>|[\[(]\d+\.\d+[\])]|\[\d+(?:\s*[,–-]\s*\d+)*\]"
-    r"|\b(?:[a-z][a-z0-9+.-]*://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
+    r"|\b(?:[a-z][a-z0-9+.-]{0,30}://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:[a-z]+/)\S+",
     re.IGNORECASE,
 )
 

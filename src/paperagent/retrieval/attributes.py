@@ -75,8 +75,11 @@ _NAMED_MODEL = re.compile(
     r"\b(?:which|what)\s+(?:[\w-]+\s+){0,2}?(?:llm|(?:language )?model|backbone|famil(?:y|ie))s?\b",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*|\b[A-Z][a-z]+(?=[ -]\d)")
+_NAME = re.compile(r"(?<![A-Za-z])[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*|\b[A-Z][a-z]+(?=[ -]\d)")
 """A word with several capitals, with letters and digits, or with a version."""
+_ADDRESS = re.compile(r"(?<!\S)\S*(?:://|www\.)\S*")
+_MAX_QUESTION = 2_000
+"""Characters of a question in which its parts are looked for."""
 COMMON_ACRONYMS = frozenset(
     """llm llms lm lms plm plms vlm vlms lvlm lvlms mllm mllms nlp ai ml qa vqa rl rlhf sft cot icl xai gpu
     api apis 2d 3d""".split()
@@ -228,6 +231,7 @@ def says_aspect(question: str, title: str, sentence: str) -> bool:
 
     For a model, the sentence must name something that neither the question nor the title name.
     """
+    question = question[:_MAX_QUESTION]
     for in_question, in_sentence in _ASPECTS:
         if in_question.search(question):
             return in_sentence.search(sentence) is not None
@@ -238,6 +242,7 @@ def says_aspect(question: str, title: str, sentence: str) -> bool:
 
 def lacks_attribute(question: str, title: str, sentences: Sequence[str]) -> bool:
     """Return whether a paper lacks the words or figures of what a question asks for."""
+    question = question[:_MAX_QUESTION]
     text = " ".join((f"{title}.", *sentences))
     if any(
         in_question.search(question) and not in_paper.search(text) for in_question, in_paper in _ATTRIBUTES
@@ -254,7 +259,7 @@ def lacks_attribute(question: str, title: str, sentences: Sequence[str]) -> bool
 def _names_another(sentences: Sequence[str], familiar: Collection[str]) -> bool:
     """Return whether sentences contain a name other than the familiar ones and their abbreviations."""
     for sentence in sentences:
-        text = re.sub(r"\S*(?:://|www\.)\S*", " ", sentence)
+        text = _ADDRESS.sub(" ", sentence)
         abbreviations = {m.lower() for m in re.findall(r"\(([^()\s]{2,12})\)", text)}
         familiar = {*familiar, *abbreviations}
         names = {m.group().lower() for m in _NAME.finditer(text)}
@@ -270,6 +275,7 @@ def has_number(sentence: str, *, counts: bool) -> bool:
 
 def counted_noun(question: str) -> str:
     """Return the stem of what a question asks to count; empty if it asks no count."""
+    question = question[:_MAX_QUESTION]
     match = _COUNTED.search(question) or _COUNTED_PLURAL.search(question)
     nouns = [w for w in words(match.group(1)) if w not in STOP_WORDS] if match else []
     return stem(nouns[-1]) if nouns else ""
@@ -296,6 +302,8 @@ def _counts(noun: str, sentence: str) -> bool:
     """Return whether a noun, given as its stem, or a synonym follows a number in a sentence."""
     same = next((group for group in _COUNT_SYNONYMS if noun in group), {noun})
     return any(
-        not same.isdisjoint(map(stem, words(sentence[number.end() :][:_COUNT_CHARACTERS])[:_COUNT_WINDOW]))
+        not same.isdisjoint(
+            map(stem, words(sentence[number.end() : number.end() + _COUNT_CHARACTERS])[:_COUNT_WINDOW])
+        )
         for number in NUMBER.finditer(sentence)
     )

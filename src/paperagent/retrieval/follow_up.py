@@ -60,6 +60,8 @@ _BESIDE_NAMED = 0.2
 
 _MAX_LENGTH = 300
 """Characters; a longer question, such as a pasted abstract, refers to nothing."""
+_MAX_SENTENCE = 2_000
+"""Characters of a sentence in which names are looked for."""
 _CLEAR_LEAD = 0.35
 """A short question without a pronoun is about the paper that leads the next five by this much, even if it was
 not cited."""
@@ -260,8 +262,9 @@ def names_introduced(abstract: str, stats: CorpusStats) -> list[str]:
     """
     names: list[str] = []
     for sentence in split_sentences(abstract):
-        if presents := cues.PRESENTS.search(sentence.text):
-            names += _COINED.findall(_PREPOSITION.split(sentence.text[presents.end() :], maxsplit=1)[0])
+        text = sentence.text[:_MAX_SENTENCE]
+        if presents := cues.PRESENTS.search(text):
+            names += _COINED.findall(_PREPOSITION.split(text[presents.end() :], maxsplit=1)[0])
     return [
         name
         for name in names
@@ -284,7 +287,7 @@ def _mentions(question: str, name: str) -> bool:
 
 
 def _contains_word(text: str, word: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
+    return word in text and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
 def with_item(question: str, history: Sequence[Turn]) -> str:

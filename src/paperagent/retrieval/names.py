@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from paperagent.text.terms import STOP_WORDS, stem, words
 
 _TOKEN = re.compile(r"[^\W_]+")
-_SENTENCE_START = re.compile(r"(?:^|[.?!:;…(\[\"“‘«—–-]\s*|\d\)\s*)$")
+_SENTENCE_START = re.compile(r"(?:[.?!:;…(\[\"“‘«—–-]\s*|\d\)\s*)$")
 _QUESTION_WORD = re.compile(
     r"(?:how|what|which|who|why|when|where|does|do|did|is|are|can|could|has|have|should)\b", re.IGNORECASE
 )
@@ -31,6 +31,16 @@ _MAX_ACRONYMS = 10
 _UBIQUITOUS = frozenset({"AI", "LM", "LLM"})
 """Acronyms whose long form says nothing: nearly every paper has it."""
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
+_MAX_BEFORE = 40
+"""Characters before a word that are searched for the end of the sentence before."""
+_MAX_VERSIONS = 10
+"""Names with a version in a question that are looked for."""
+MAX_NAME, MAX_NAMES = 100, 50
+"""Characters of a name, and names of a question that are looked for."""
+_MAX_WORDS = 4_000
+"""Words of a text among which a name is looked for."""
+_MAX_SPANS = 200
+"""Places in a text at which the words of an acronym are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ def squeeze(text: str) -> str:
 
 
 def find_names(text: str, *, is_english: bool, rare_words: Collection[str] = ()) -> list[Name]:
-    """Return the names in a question, in order.
+    """Return the first names in a question, in order.
 
     A name has an inner capital, several capitals, or letters and digits, or it begins with a capital inside a
     sentence. In a title-cased text and in other languages, the last of these says nothing.
@@ -72,7 +82,8 @@ def find_names(text: str, *, is_english: bool, rare_words: Collection[str] = ())
     for i, match in enumerate(tokens):
         token = match.group()
         lower = token.lower()
-        if lower in _CALENDAR or lower in STOP_WORDS or not re.search(r"[^\W\d_]", token):
+        is_word = len(token) <= MAX_NAME and re.search(r"[^\W\d_]", token)
+        if lower in _CALENDAR or lower in STOP_WORDS or not is_word:
             continue
         follows_name = (
             bool(names) and _is_version(token) and text[tokens[i - 1].end() : match.start()] in " -"
@@ -81,12 +92,16 @@ def find_names(text: str, *, is_english: bool, rare_words: Collection[str] = ())
             capitals_count
             and token[0].isupper()
             and len(token) >= _MIN_NAME
-            and not _SENTENCE_START.search(text[: match.start()])
+            and not _begins_sentence(text, match.start())
         ):
             names.append(Name(token, is_certain=True))
         elif lower in rare_words:
             names.append(Name(token, is_certain=False))
-    return list({n.key: n for n in reversed(names)}.values())[::-1]
+    return list({n.key: n for n in reversed(names[:MAX_NAMES])}.values())[::-1]
+
+
+def _begins_sentence(text: str, start: int) -> bool:
+    return start == 0 or _SENTENCE_START.search(text[max(0, start - _MAX_BEFORE) : start]) is not None
 
 
 def _is_name_like(token: str) -> bool:
@@ -149,7 +164,7 @@ def missing_versions(text: str, papers: Sequence[str]) -> list[Name]:
         papers: Titles and abstracts.
     """
     missing = []
-    for match in _VERSIONED.finditer(text):
+    for match in islice(_VERSIONED.finditer(text), _MAX_VERSIONS):
         base, version = match["base"], match["version"]
         any_version = re.compile(rf"(?<![^\W_])(?i:{base})[\s-]?(\d+(?:\.\d+)*)")
         versions = [(mention, paper) for paper in papers for mention in any_version.finditer(paper)]
@@ -164,15 +179,18 @@ def missing_versions(text: str, papers: Sequence[str]) -> list[Name]:
 def _is_name_at(match: re.Match[str], text: str) -> bool:
     """Return whether the capitals of a word before a number show that it is a name."""
     capitals = sum(c.isupper() for c in match.group())
-    return capitals > 1 or (capitals == 1 and not _SENTENCE_START.search(text[: match.start()]))
+    return capitals > 1 or (capitals == 1 and not _begins_sentence(text, match.start()))
 
 
 def is_only_a_word(name: Name, texts: Sequence[str]) -> bool:
     """Return whether a name with an inner capital, such as ReAct, occurs in texts only as a common word."""
     if name.text in (name.text.lower(), name.text.upper(), name.text.capitalize()):
         return False
+    word = name.text.lower()
+    if not any(word in text for text in texts):
+        return False
     tokens = {token for text in texts for token in _TOKEN.findall(text)}
-    return name.text.lower() in tokens and not any(
+    return word in tokens and not any(
         t.lower() == name.key and t not in (name.key, name.key.capitalize()) for t in tokens
     )
 
@@ -199,7 +217,9 @@ def written_out(acronym: str, text: str) -> list[tuple[int, int]]:
     tokens, initials = _initials(text)
     spans = []
     start = initials.find(acronym)
-    while start >= 0:
+    for _ in range(_MAX_SPANS):
+        if start < 0:
+            break
         run = tokens[start : start + len(acronym)]
         between = (text[a.end() : b.start()] for a, b in pairwise(run))
         if all(gap in (" ", "-") for gap in between) and not any(
@@ -217,12 +237,21 @@ def occurs(name: Name, texts: Iterable[str]) -> bool:
     forms = _variants(name.key)
     is_acronym = 1 < len(name.text) <= _MAX_ACRONYM and sum(c.isupper() for c in name.text) > 1
     for text in texts:
-        content = words(text)
-        joined = {"".join(content[i : i + n]) for n in (1, 2, 3) for i in range(len(content))}
+        joined, initials = _joined_words(text)
         if not joined.isdisjoint(forms) or (is_acronym and len(name.text) > _MIN_NAME and name.text in text):
             return True  # also inside another name: BART in BioBART
-        initials = ("".join(w[0] for w in content), "".join(w[0] for w in content if w not in _LINKING))
         short = name.key.removesuffix("s")
         if is_acronym and len(short) >= _MIN_NAME and any(short in letters for letters in initials):
             return True
     return False
+
+
+@lru_cache(maxsize=32)
+def _joined_words(text: str) -> tuple[frozenset[str], tuple[str, str]]:
+    """Return the words of a text, alone and joined by twos and threes, and their initials.
+
+    The second string of initials lacks those of linking words.
+    """
+    content = words(text)[:_MAX_WORDS]
+    joined = frozenset("".join(content[i : i + n]) for n in (1, 2, 3) for i in range(len(content)))
+    return joined, ("".join(w[0] for w in content), "".join(w[0] for w in content if w not in _LINKING))

@@ -23,6 +23,8 @@ _MAX_FOREIGN_WORDS = 9
 """Maximum words of a question in another language that refers to earlier papers. Two Chinese characters
 count as one word."""
 
+_MAX_QUESTION = 2_000
+"""Characters of a question that are read; a longer one says what it is about."""
 PICK = re.compile(
     r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
     re.IGNORECASE,
@@ -107,6 +109,7 @@ SWITCH = re.compile(
 
 def reference_strength(question: str) -> Strength:
     """Return how clearly a question refers to an earlier turn, by its form alone."""
+    question = question[:_MAX_QUESTION]
     picks = PICK.search(question) is not None
     if _SEEKS_PAPERS.search(question) and not picks:
         return "none"
@@ -125,6 +128,7 @@ def reference_strength(question: str) -> Strength:
 
 def refers_back(question: str) -> bool:
     """Return whether a pronoun, a noun such as "the authors", or "the one with" refers to an earlier turn."""
+    question = question[:_MAX_QUESTION]
     return PICK.search(question) is not None or has_pronoun(question)
 
 
@@ -142,7 +146,7 @@ def without_switch(question: str) -> str:
 
 def has_pronoun(question: str) -> bool:
     """Return whether a pronoun, or a noun such as "the authors", refers to an earlier turn."""
-    question = _EXPLETIVE.sub(" ", question)
+    question = _EXPLETIVE.sub(" ", question[:_MAX_QUESTION])
     pronoun = _PRONOUN.search(question)
     if pronoun is not None and len(topic_stems(question[: pronoun.start()])) <= _MAX_BEFORE_PRONOUN:
         return True

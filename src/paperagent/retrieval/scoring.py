@@ -43,7 +43,7 @@ NAMED_SCORE = 1.0
 _MAX_NAME_WORDS, _MIN_TITLE_WORDS = 4, 3
 _NAME_LIKE = re.compile(r"\w[A-Z0-9]|\d\w")
 _CAPITALIZED = re.compile(r"[A-Z]\w{4,}")
-_NAME_LIKE_WORD = re.compile(r"\S*(?:\w[A-Z0-9]|\d\w)\S*")
+_NAME_LIKE_WORD = re.compile(r"(?<!\S)\S*(?:\w[A-Z0-9]|\d\w)\S*")
 _CAPITALIZED_INSIDE = re.compile(r"(?<=\s)[A-Z]\w{4,}")
 
 _QUERY_STOPWORDS = frozenset(

@@ -13,9 +13,13 @@ _LETTERS = str.maketrans(
 """The usual ASCII spelling of letters that Unicode does not decompose."""
 
 
+_MAX_LENGTH = 500
+"""Characters of a name that are compared."""
+
+
 def name_words(name: str) -> tuple[str, ...]:
     """Return the words of a name, in lower case and without accents."""
-    return tuple(words(name.translate(_LETTERS)))
+    return tuple(words(name[:_MAX_LENGTH].translate(_LETTERS)))
 
 
 def is_initial(word: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from paperagent.text.terms import index_terms, words
+from paperagent.text.terms import MAX_WORD_LENGTH, index_terms, words
 
 _BETWEEN_WORDS = r"[\s\-\u2010-\u2015]+"
 _MAX_ACRONYM = 6
@@ -162,6 +162,8 @@ class PhraseInAnyCase(Phrase):
 def term_variants(phrase: Phrase, similar: list[str]) -> list[str]:
     """Return the terms among ``similar`` that are longer forms of the phrase's last word."""
     last = min((words(form) or [""])[-1] for form in phrase.last_forms)
+    if len(last) > MAX_WORD_LENGTH:
+        return []
     return [term for term in similar if re.fullmatch(re.escape(last) + _VARIANT, term, re.IGNORECASE)]
 
 

@@ -11,7 +11,10 @@ words or before a word that begins sentences: 1,348 times in 869 of 74,728 arXiv
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from heapq import merge
+from itertools import chain
 
 from paperagent.text import Sentence
 from paperagent.text.terms import STOP_WORDS
@@ -56,7 +59,7 @@ _PLAIN_WORD = re.compile(r"(?:\A|[^\w.])[^\W\d_A-Z]{4,}\Z|\)\Z")
 _DOMAINS = frozenset("AI NET IO ORG COM JS PY MD TXT JSON XML CSV PDF ML".split())
 """Endings of names such as ``character.AI``."""
 _TOKEN_REACH = 80
-MAX_SENTENCES = 300
+MAX_SENTENCES = 100
 """Sentences of an abstract that are read and can be quoted. A text with more of them is not an abstract."""
 _ABBREVIATION_REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
@@ -75,7 +78,7 @@ def split_sentences(abstract: str) -> list[Sentence]:
 def _split(abstract: str) -> tuple[Sentence, ...]:
     sentences: list[Sentence] = []
     start = 0
-    for end in [*_ends(abstract), len(abstract)]:
+    for end in chain(_ends(abstract), (len(abstract),)):
         text = abstract[start:end]
         first = start + len(text) - len(text.lstrip())
         last = start + len(text.rstrip())
@@ -87,9 +90,10 @@ def _split(abstract: str) -> tuple[Sentence, ...]:
     return tuple(sentences)
 
 
-def _ends(text: str) -> list[int]:
-    ends = [m.end() for m in _END.finditer(text) if _is_end(text, m)]
-    return sorted(ends + [m.end() for m in _GLUED.finditer(text) if _is_glued_end(text, m)])
+def _ends(text: str) -> Iterator[int]:
+    """Yield the ends of the sentences but the last, in order, as far as they are asked for."""
+    ends = (m.end() for m in _END.finditer(text) if _is_end(text, m))
+    return merge(ends, (m.end() for m in _GLUED.finditer(text) if _is_glued_end(text, m)))
 
 
 def _is_glued_end(text: str, match: re.Match[str]) -> bool:

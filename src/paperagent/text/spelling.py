@@ -23,20 +23,29 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
 def within_edit_distance(one: str, other: str, distance: int) -> bool:
     """Return whether ``one`` becomes ``other`` by at most ``distance`` edits, a swap of neighbors being one.
 
-    Optimal string alignment, which stops as soon as the distance is exceeded.
+    Optimal string alignment. Only the cells within ``distance`` of the diagonal are computed, and the rest is
+    skipped as soon as the distance is exceeded.
     """
     if one == other:
         return True
-    before: list[int] = []
-    previous = list(range(len(other) + 1))
+    if abs(len(one) - len(other)) > distance:
+        return False
+    beyond = distance + 1
+    before: dict[int, int] = {}
+    previous = {j: j for j in range(distance + 1)}
     for i, a in enumerate(one, 1):
-        current = [i]
-        for j, b in enumerate(other, 1):
-            cost = min(previous[j] + 1, current[-1] + 1, previous[j - 1] + (a != b))
+        current: dict[int, int] = {0: i} if i <= distance else {}
+        for j in range(max(1, i - distance), min(len(other), i + distance) + 1):
+            b = other[j - 1]
+            cost = min(
+                previous.get(j, beyond) + 1,
+                current.get(j - 1, beyond) + 1,
+                previous.get(j - 1, beyond) + (a != b),
+            )
             if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        if min(current) > distance:
+                cost = min(cost, before.get(j - 2, beyond) + 1)
+            current[j] = cost
+        if min(current.values(), default=beyond) > distance:
             return False
         before, previous = previous, current
-    return previous[-1] <= distance
+    return previous.get(len(other), beyond) <= distance

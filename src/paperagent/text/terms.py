@@ -34,7 +34,7 @@ _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:['’][^\W_]{1,2}\b)?")
 _CONTRACTION = re.compile(r"['’].*$")
 _SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
-_MAX_WORD_LENGTH = 40
+MAX_WORD_LENGTH = 40
 """Longer runs of letters are identifiers or noise; their beginning is enough to match them."""
 
 _local = threading.local()
@@ -52,7 +52,7 @@ def words(text: str) -> list[str]:
 
 def index_terms(text: str) -> list[str]:
     """Return the index terms of ``text`` in order, repeats included."""
-    content_words = [w[:_MAX_WORD_LENGTH] for w in words(text) if w not in STOP_WORDS]
+    content_words = [w[:MAX_WORD_LENGTH] for w in words(text) if w not in STOP_WORDS]
     stems: list[str] = _stemmer().stemWords(content_words)
     return stems
 

@@ -88,7 +88,12 @@ class Alignment:
 def align(claim: Text, source: Text) -> Alignment:
     """Return the alignment of an analyzed claim with its analyzed evidence."""
     alignment = Alignment(claim, source)
-    alignment.matching_words = [find_matching_words(t, source)[:_MAX_POSITIONS] for t in claim.content]
+    by_stem: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for token in claim.content:
+        key = (token.kind, token.stem)
+        if token.kind == "number" or key not in by_stem:
+            by_stem[key] = find_matching_words(token, source)[:_MAX_POSITIONS]
+        alignment.matching_words.append([*by_stem[key]])
     _match_compounds(alignment)
     _match_acronyms(alignment)
     for rank, places in enumerate(alignment.matching_words):

@@ -8,9 +8,10 @@ of the finding itself. Frames that a claim adds are found in `additions`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from paperagent.verification.alignment import Alignment, VerbatimRun, runs
 from paperagent.verification.context import Context
@@ -130,11 +131,11 @@ def _dropped_aim(alignment: Alignment) -> str:
 def _sentence_text(text: Text, sentence: int) -> tuple[str, dict[int, int]]:
     """Return a sentence as text with its punctuation, and where each of its tokens begins in it."""
     spelled, starts = "", {}
-    for token in text.tokens:
-        if token.sentence == sentence:
-            spelled += f"{token.gap} " if spelled else ""
-            starts[token.index] = len(spelled)
-            spelled += token.text
+    first = bisect_left(text.tokens, sentence, key=lambda token: token.sentence)
+    for token in takewhile(lambda token: token.sentence == sentence, text.tokens[first:]):
+        spelled += f"{token.gap} " if spelled else ""
+        starts[token.index] = len(spelled)
+        spelled += token.text
     return spelled, starts
 
 

@@ -7,6 +7,7 @@ The checks compare *ranks*, which are positions among the content words, so a ch
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -85,10 +86,7 @@ class Text:
 
     def rank_after(self, index: int) -> int:
         """Return the rank of the first content word after token ``index``."""
-        for token in self.tokens[index + 1 :]:
-            if token.rank >= 0:
-                return token.rank
-        return len(self.content)
+        return bisect_right(self.content, index, key=lambda token: token.index)
 
 
 @lru_cache(maxsize=50_000)

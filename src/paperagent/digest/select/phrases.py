@@ -32,6 +32,8 @@ Phrase = tuple[str, ...]
 
 MAX_WORDS = 4
 _TITLE_WEIGHT = 3
+_MAX_CHARACTERS = 5_000
+"""Characters of an abstract in which phrases are looked for."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]{1,2}\b)?")
 _JOINTS = frozenset({" ", "-", "/", "\n", "  ", "\t"})
 _MIN_YEAR_DIGITS = 3
@@ -78,7 +80,7 @@ class PhraseFinder:
     def __init__(self, papers: Sequence[Paper]) -> None:
         import numpy as np
 
-        self._texts = [text for p in papers for text in (p.title, p.abstract)]
+        self._texts = [text for p in papers for text in (p.title, p.abstract[:_MAX_CHARACTERS])]
         self._stem_numbers: dict[str | None, int] = {None: 0}
         rows = array("q")  # a list of the same numbers takes ten times the memory
         for number, text in enumerate(self._texts):

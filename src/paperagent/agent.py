@@ -882,7 +882,7 @@ class PaperAgent:
         return {**store.status(), **facets.status_details(store, on_server=bool(self.settings.chroma_url))}
 
     def doctor(self, *, repair: bool = False) -> Health:
-        """Check that both indexes find every paper, and the other files in the library folder.
+        """Check that both indexes find every paper, and that the other files of the library are intact.
 
         Args:
             repair: Rebuild an index that misses papers, and restore a damaged ``digest.db`` from its backups.

@@ -83,7 +83,7 @@ class NoLibraryError(StoreError):
 
 
 class OutOfResourcesError(StoreError):
-    """The library is not damaged, but memory, disk space or file descriptors ran out."""
+    """Memory, disk space or file descriptors ran out. The library is not damaged."""
 
 
 class StoreLockedError(StoreError):

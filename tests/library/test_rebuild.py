@@ -216,7 +216,7 @@ def test_a_disk_too_small_for_two_indexes(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(index_folder.shutil, "disk_usage", lambda _: usage)
     with LocalStore(home) as store:
         expected = responses(store)
-        with pytest.raises(OutOfResourcesError, match=r"built beside it and needs \d+ MB; the disk is full"):
+        with pytest.raises(OutOfResourcesError, match=r"beside it needs \d+ MB, and the disk is full"):
             store.reindex()
         assert responses(store) == expected
 

@@ -117,7 +117,7 @@ class PathParam(click.ParamType[Path]):
     """A path that need not exist, made absolute; ``~`` is expanded.
 
     Args:
-        output: Whether it is written, so that a path that no file can have is refused before any work.
+        output: Whether the command writes to it. A path that is too long is then rejected before any work.
     """
 
     name = "path"

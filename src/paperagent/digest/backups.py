@@ -1,4 +1,4 @@
-"""Rotating backups of the digest's file: written beside, checked, and only then given their name."""
+"""Rotating backups of ``digest.db``. A backup gets its final name after it has passed its checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from paperagent.storage.sqlite import connect, map_errors
 
 MAX_BACKUPS = 7
 MAX_AGE = dt.timedelta(days=1)
-"""A backup older than this is followed by another if something has changed."""
+"""A new backup is made when the last one is older than this and something has changed."""
 _CHUNK = 2**20
 
 
@@ -31,7 +31,7 @@ class Backup:
     path: Path
     database_id: str
     sequence: int
-    """The last transaction of the journal that it contains."""
+    """The number of the last transaction that it contains."""
     at: dt.datetime
     """When it was made."""
 
@@ -47,8 +47,8 @@ class Backups:
 
         Args:
             database: The file.
-            force: Whether to make one although nothing has changed.
-            only: Whether to delete all other backups, because they contain what must be forgotten.
+            force: Whether to make one even if nothing has changed.
+            only: Whether to delete all other backups, because they contain data that was removed.
 
         Returns:
             Whether there is a new backup.
@@ -77,14 +77,14 @@ class Backups:
         return True
 
     def make_if_due(self, database: DigestDatabase) -> bool:
-        """Make a backup if the journal lacks changes, or the last one is a day old and something changed."""
+        """Make a backup if the journal lacks changes, or if the last is a day old and not current."""
         if database.lacks_backup:
             database.lacks_backup = False
             return self.make(database)
         numbers = self._journal.numbers("db")
         if numbers:
             age = utc_now().timestamp() - self._journal.path(numbers[-1], "db").stat().st_mtime
-            if abs(age) < MAX_AGE.total_seconds():  # a file of the future says that the clock was wrong
+            if abs(age) < MAX_AGE.total_seconds():  # a time in the future was set by a wrong clock
                 return False
         elif not database.sequence():
             return False
@@ -116,7 +116,7 @@ class Backups:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version > DigestDatabase.VERSION:
                     raise StoreError(
-                        f"backup {display_path(path)}: it was written by a newer paperagent; upgrade it"
+                        f"backup {display_path(path)}: it was written by a newer version; upgrade paperagent"
                     )
                 database_id, sequence = connection.execute("SELECT id, sequence FROM journal").fetchone()
         return Backup(number, path, database_id, sequence, at)
@@ -142,13 +142,13 @@ class Backups:
             os.close(descriptor)
 
     def _prune(self, *, keep: int) -> None:
-        """Delete all but the last backups; of one day only the last stays, besides the last two."""
+        """Keep the last two backups and the last of each earlier day, at most ``keep``; delete the others."""
         journal, days = self._journal, set[dt.date]()
         newest: list[int] = []
-        for place, number in enumerate(reversed(journal.numbers("db"))):
+        for index, number in enumerate(reversed(journal.numbers("db"))):
             path = journal.path(number, "db")
             day = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date()
-            if len(newest) < keep and (place < 2 or day not in days):
+            if len(newest) < keep and (index < 2 or day not in days):
                 newest.append(number)
                 days.add(day)
             else:
@@ -160,7 +160,7 @@ class Backups:
 
 @contextmanager
 def _open_checked(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a digest's file that nobody writes to, after SQLite's checks of the whole file."""
+    """Open a backup after SQLite has checked the whole file."""
     with closing(connect(path, mode="ro&immutable=1")) as connection:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise StoreError(f"backup {display_path(path)}: not a paperagent digest; an older one is used")

@@ -1,7 +1,7 @@
 """The digest's SQLite file: subscribers, issues and deliveries.
 
 It is separate from the library, because the library can be rebuilt from its feeds and this file cannot. Every
-change of a row is also written to a journal (`storage.journal`), from which `restore` makes the file again.
+changed row is also written to a journal (`storage.journal`), from which `restore` rebuilds the file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from paperagent.errors import StoreLockedError, display_path
+from paperagent.layout import counted
 from paperagent.storage.journal import Journal, record_changes
 from paperagent.storage.locks import ProcessLock
 from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase
@@ -22,7 +23,7 @@ from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase
 FILE_NAME = "digest.db"
 LOCK_NAME = "digest.lock"
 SERVER_LOCK = "web.lock"
-"""Held by the process that serves the web page, which has the file open."""
+"""The lock of the process that serves the web page and has the file open."""
 OUTBOX_FOLDER = "outbox"
 """The folder for emails without a mail server, beside the file."""
 BACKUP_FOLDER = "backups"
@@ -37,8 +38,8 @@ JOURNALED = {
     "delivery": "NEW.state != 'claimed'",
     "event": "",
 }
-"""The tables in the journal. The texts of issues (blobs) are only in the backups. A claimed message was not
-sent yet."""
+"""The tables in the journal, each with an SQL condition. The texts of issues (blobs) are only in the backups.
+A claimed message has not been sent, so that state is left out."""
 _DURABLE_TABLES = frozenset({"subscriber", "suppression", "webhook", "feedback"})
 APPLICATION_ID = 0x50414447
 """``PADG``: identifies the file among other SQLite files."""
@@ -72,7 +73,7 @@ _JOURNAL = """
 CREATE TABLE journal (id TEXT NOT NULL, sequence INTEGER NOT NULL)
 """
 _RESTORED = """
--- uncertain_until: issues of days up to this one may have been sent by what was lost, or NULL if nothing was.
+-- uncertain_until: lost transactions may have sent issues of days up to this one; NULL if none are lost.
 CREATE TABLE restored (at TEXT NOT NULL, detail TEXT NOT NULL, uncertain_until TEXT)
 """
 _SCHEMA = f"""
@@ -163,7 +164,7 @@ INSERT INTO sqlite_sequence SELECT 'subscriber', seq FROM sqlite_sequence
 DROP TABLE subscriber_of_version_2
 """,
         3: _WEBHOOK.strip(),
-        # Not 0: what is there already is not in the journal.
+        # Not 0, because the existing rows are not in the journal.
         4: f"""
 {_JOURNAL.strip()}
 ;
@@ -186,15 +187,15 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
         self._identity = (0, 0)
         self.database_id = ""
         self.lacks_backup = False
-        """Whether the journal lacks changes, so that a backup has to be made."""
+        """Whether the journal lacks changes, so that a backup is needed."""
         super().__init__(path)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give one thread exclusive use of the connection; a file that was replaced is opened again.
+        """Give one thread exclusive use of the connection. If the file was replaced, open the new one.
 
         Raises:
-            StoreError: SQLite cannot read the file, it is gone, or this process is a fork.
+            StoreError: SQLite cannot read the file, the file is missing, or this process is a fork.
         """
         with self._lock:
             if os.getpid() == self._pid and not self._connection.in_transaction:
@@ -206,7 +207,7 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give one thread exclusive use of the connection, in a transaction committed at the end.
 
-        The changes are in the journal when the block has ended.
+        The changes are in the journal when the block ends.
         """
         with self._lock:
             self._changes.clear()
@@ -220,14 +221,14 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
                     )
 
     def sequence(self) -> int:
-        """Return the number of the last transaction that the journal has to contain."""
+        """Return the number of the last transaction, which the journal must contain."""
         with self.reading() as connection:
             return int(connection.execute("SELECT sequence FROM journal").fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
         self._expected = self.journal.position() if self._journaled else None
         if self._expected is not None and not _has_content(self.path):
-            raise DamagedFileError(f"{self.description}: it is gone; {restore_advice(self.journal.folder)}")
+            raise DamagedFileError(f"{self.description}: missing; {restore_advice(self.journal.folder)}")
         return super()._connect()
 
     def _prepare(self) -> None:
@@ -241,13 +242,13 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
         expected = self._expected
         if expected is not None and expected.database_id not in {None, self.database_id}:
             raise DamagedFileError(
-                f"{self.description}: it is not the file that was here before; "
+                f"{self.description}: not the file that the journal belongs to; "
                 f"{restore_advice(self.journal.folder)}"
             )
         if expected is not None and expected.sequence > sequence:
             raise DamagedFileError(
-                f"{self.description}: it lacks the last {expected.sequence - sequence:,} changes, because it "
-                f"is damaged or an old copy; {restore_advice(self.journal.folder)}"
+                f"{self.description}: damaged or an old copy: lacks "
+                f"{counted(expected.sequence - sequence, 'change')}; {restore_advice(self.journal.folder)}"
             )
         self.lacks_backup |= sequence > (expected.sequence if expected else 0)
         record_changes(self._connection, JOURNALED, self._record)
@@ -266,7 +267,7 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
             status = self.path.stat()
         except FileNotFoundError:
             raise DamagedFileError(
-                f"{self.description}: it is gone; {restore_advice(self.journal.folder)}"
+                f"{self.description}: missing; {restore_advice(self.journal.folder)}"
             ) from None
         if self._identity != (status.st_dev, status.st_ino):
             with self._map_errors():
@@ -290,10 +291,10 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
 
 
 def restore_advice(backups: Path) -> str:
-    """Return what the user can do about a file that is gone or too old."""
+    """Return advice on a file that is missing or outdated."""
     return (
-        f"run 'paperagent doctor --repair' to restore it, or move {display_path(backups)} away to go on "
-        "without what is missing"
+        f"run 'paperagent doctor --repair' to restore it, or move {display_path(backups)} away to continue "
+        "without the missing changes"
     )
 
 

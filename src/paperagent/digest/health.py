@@ -1,4 +1,4 @@
-"""Checks of the digest's file and its backups for ``paperagent doctor``, and their repair."""
+"""Check and repair ``digest.db`` and its backups, for ``paperagent doctor``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from paperagent.digest.delivery.message import parse_recipient
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.restore import expected_state, restore
 from paperagent.errors import InputError, StoreError, visible
+from paperagent.layout import counted
 from paperagent.storage.journal import Journal, journaled_columns
 from paperagent.storage.sqlite import DamagedFileError, connect
 
@@ -65,7 +66,7 @@ def check_digest(home: Path, *, repair: bool = False) -> tuple[Check, ...]:
             _renew_backups(home)
         elif failed[0].fix == RESTORE:
             note = restore(home).describe()
-        else:  # not damaged: a limit of the system, or a file of a newer version
+        else:  # not damaged: a system limit was reached, or a newer version wrote the file
             return checks
     except StoreError as error:
         return (_failure(failed[0].name, error), *(check for check in checks if check.name != failed[0].name))
@@ -83,7 +84,7 @@ def _checks(home: Path) -> tuple[Check, ...]:
         with DigestDatabase(path) as database:
             damage = database.find_damage() or _damaged_row(database)
             if damage:
-                return (Check(DATABASE_CHECK, False, f"it is damaged: {damage}", RESTORE),)
+                return (Check(DATABASE_CHECK, False, f"damaged: {damage}", RESTORE),)
             return _compare_with_backups(database, journal)
     except DamagedFileError as error:
         what = str(error).rpartition("; ")[0]
@@ -136,7 +137,7 @@ def _check_issues(connection: sqlite3.Connection) -> None:
 
 
 def _compare_with_backups(database: DigestDatabase, journal: Journal) -> tuple[Check, ...]:
-    """Compare the file with the newest good backup and what was written since."""
+    """Compare the file with the newest good backup and the changes since then."""
     sequence, content, backups = database.sequence(), journal.read(), Backups(journal)
     good, problems = [], []
     for number in journal.numbers("db"):
@@ -147,10 +148,10 @@ def _compare_with_backups(database: DigestDatabase, journal: Journal) -> tuple[C
     newest = max((b for b in good if b.sequence <= sequence), key=lambda b: b.number, default=None)
     missing = content.missing_after(newest.sequence if newest else 0, sequence)
     if missing:
-        problems.append(f"the journal lacks {missing:,} changes since the last good backup")
+        problems.append(f"the journal lacks {counted(missing, 'change')} since the last good backup")
     damaged = sum(n for number, n in content.damaged.items() if newest is None or number >= newest.number)
     if damaged:
-        problems.append(f"{damaged:,} lines of the journal are damaged")
+        problems.append(f"the journal has {counted(damaged, 'damaged line')}")
     differences = ""
     if newest is not None and not missing:
         with TemporaryDirectory() as folder:
@@ -159,13 +160,14 @@ def _compare_with_backups(database: DigestDatabase, journal: Journal) -> tuple[C
             differences = _differences(database.path, expected, sequence)
     summary = _summary(database)
     if differences:
-        return (Check(DATABASE_CHECK, False, f"it is damaged: {differences}", RESTORE),)
+        return (Check(DATABASE_CHECK, False, f"damaged: {differences}", RESTORE),)
     check = Check(DATABASE_CHECK, True, summary)
     if problems:
         return check, Check(BACKUP_CHECK, False, "; ".join(problems), NEW_BACKUP)
     since = sequence - (newest.sequence if newest else 0)
-    name = f"{len(good)} backups, the last of {newest.at:%Y-%m-%d %H:%M} UTC" if newest else "no backup yet"
-    return check, Check(BACKUP_CHECK, True, f"{name}, and {since:,} changes since in the journal")
+    latest = f", the last at {newest.at:%Y-%m-%d %H:%M} UTC" if newest else ""
+    name = f"{counted(len(good), 'backup')}{latest}"
+    return check, Check(BACKUP_CHECK, True, f"{name}; {counted(since, 'later change')} in the journal")
 
 
 def _summary(database: DigestDatabase) -> str:
@@ -176,13 +178,13 @@ def _summary(database: DigestDatabase) -> str:
         ]
     subscribers, suppressed, issues, messages = counts
     return (
-        f"intact: {subscribers:,} subscribers, {suppressed:,} addresses that get no mail, {issues:,} issues, "
-        f"{messages:,} messages"
+        f"intact: {counted(subscribers, 'subscriber')}, {counted(suppressed, 'suppression')}, "
+        f"{counted(issues, 'issue')}, {counted(messages, 'message')}"
     )
 
 
 def _differences(path: Path, expected: Path, sequence: int) -> str:
-    """Return how many rows differ; empty if none does, or if another process has changed the file."""
+    """Describe how many rows differ; empty if none do, or if another process has changed the file."""
     with closing(connect(path, mode="rw")) as connection:
         connection.execute("ATTACH ? AS expected", (str(expected),))
         connection.execute("BEGIN")
@@ -197,7 +199,7 @@ def _differences(path: Path, expected: Path, sequence: int) -> str:
         rows += _differing_rows(
             connection, "SELECT max(seq) FROM {}.sqlite_sequence WHERE name = 'subscriber'"
         )
-    return f"{rows:,} rows differ from the backup and the journal" if rows else ""
+    return f"{counted(rows, 'row')} not as in the backup and the journal" if rows else ""
 
 
 def _differing_rows(connection: sqlite3.Connection, query: str) -> int:

@@ -1,9 +1,9 @@
-"""Make the digest's file again, from the newest good backup and the journal of what happened since.
+"""Restore ``digest.db`` from the newest good backup and the journal of later changes.
 
-Nobody may get an issue twice, and nobody who unsubscribed may get one. The journal contains every message
-that was begun and every address that unsubscribed, so a complete journal loses neither. If transactions are
-missing, every message that they may have sent becomes ``unknown``, also those of issues that are built later
-for days that had passed.
+A restore must not send an issue twice, or send one to an address that has unsubscribed. The journal contains
+every message whose sending has started and every address that has unsubscribed. If transactions are missing,
+every message that may have been sent becomes ``unknown``, including those of issues that are built later for
+past days.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from paperagent.digest.backups import Backup, Backups
 from paperagent.digest.database import (
+    BACKUP_FOLDER,
     FILE_NAME,
     JOURNALED,
     SERVER_LOCK,
@@ -30,14 +31,15 @@ from paperagent.digest.database import (
 )
 from paperagent.digest.delivery.ledger import MAYBE_SENT_BEFORE
 from paperagent.errors import StoreError, StoreLockedError, display_path
+from paperagent.layout import counted
 from paperagent.storage.journal import Journal, JournalContent, replay
 from paperagent.storage.locks import ProcessLock
 from paperagent.storage.private_files import open_private
 from paperagent.storage.sqlite import connect, map_errors
 
 DAMAGED_SUFFIX = ".damaged"
-"""What is added to the names of the files that a restore replaces."""
-_CONTENT_LOST = "its text was lost when digest.db was restored; it may have arrived"
+"""The suffix of the files that a restore replaces."""
+_CONTENT_LOST = "text lost when digest.db was restored; the message may have arrived"
 _FILES = ("", "-wal", "-shm", "-journal")
 
 
@@ -46,44 +48,44 @@ class Restored:
     """The result of a restore."""
 
     source: str
-    """What it was made from."""
+    """What was restored: a backup, the file itself or an empty file."""
     replayed: int
-    """Transactions of the journal that were repeated."""
+    """Number of transactions from the journal that were repeated."""
     missing: int | None
-    """Transactions that are lost; None if their number is unknown."""
+    """Number of lost transactions; None if it is unknown."""
     lost_issues: int
-    """Issues whose text is lost: they are built again, unless they may have been sent."""
+    """Number of issues whose text is lost. They are built again unless they may have been sent."""
     unknown: int
-    """Messages that may have been sent."""
+    """Number of messages that may have been sent."""
 
     def describe(self) -> str:
         """Return a sentence for the user."""
-        text = f"restored from {self.source}, with {self.replayed:,} later changes of its journal"
+        text = f"restored from {self.source} and {counted(self.replayed, 'change')} in the journal"
         if self.lost_issues:
-            text += f"; {self.lost_issues:,} issues without their text"
+            text += f"; {counted(self.lost_issues, 'issue')} without text"
         if self.missing == 0:
-            return f"{text}; nothing else is missing"
-        lost = "an unknown number of" if self.missing is None else f"{self.missing:,}"
+            return f"{text}; nothing else is missing" if self.lost_issues else f"{text}; nothing is missing"
+        lost = "an unknown number of changes" if self.missing is None else counted(self.missing, "change")
         return (
-            f"{text}; {lost} changes are lost: who subscribed or unsubscribed by them is missing, and "
-            f"{self.unknown:,} messages that may have been sent are unknown and not sent again"
+            f"{text}; lost: {lost}, which may include subscriptions and unsubscriptions; "
+            f"{counted(self.unknown, 'message')} that may have been sent will not be sent again"
         )
 
 
 def restore(home: Path) -> Restored:
-    """Make ``digest.db`` again; the damaged one stays beside it.
+    """Restore ``digest.db``; the damaged file is kept beside it.
 
     Raises:
-        StoreError: No backup is good, and the journal does not begin with the file.
-        StoreLockedError: The digest is built or sent, or the web page is served.
+        StoreError: No backup is good, and the journal does not go back to the first change.
+        StoreLockedError: Another process is building or sending the digest, or serving the web page.
     """
     path = home / FILE_NAME
     with run_lock(home), _no_server(home), map_errors(f"digest {display_path(path)}"):
-        database = Journal(home / "backups", path.stem)
-        content = database.read()
+        journal = Journal(home / BACKUP_FOLDER, path.stem)
+        content = journal.read()
         part = path.with_name(f"{FILE_NAME}.restored")
         try:
-            source = _copy_base(Backups(database), path, part, content)
+            source = _copy_base(Backups(journal), path, part, content)
             ids = {str(header["id"]) for header in content.headers.values()}
             last = _last_transaction(path, ids)
             with DigestDatabase(part, journaled=False) as copy:
@@ -93,7 +95,7 @@ def restore(home: Path) -> Restored:
             for suffix in _FILES:
                 path.with_name(part.name + suffix).unlink(missing_ok=True)
         with DigestDatabase(path) as restored_database:
-            Backups(database).make(restored_database)
+            Backups(journal).make(restored_database)
     return result
 
 
@@ -101,7 +103,7 @@ def restore(home: Path) -> Restored:
 def _no_server(home: Path) -> Iterator[None]:
     with ProcessLock(home / SERVER_LOCK) as lock:
         if not lock.acquire():
-            raise StoreLockedError("digest is in use: stop 'paperagent serve' first, and run it again")
+            raise StoreLockedError("digest: in use by 'paperagent serve'; stop it and run the command again")
         yield
 
 
@@ -130,7 +132,7 @@ class _Base:
 
 
 def _copy_base(backups: Backups, path: Path, part: Path, content: JournalContent) -> _Base:
-    """Copy what the restore begins with to ``part``: a backup, the file itself, or an empty one."""
+    """Copy the starting point of the restore to ``part``: a backup, the file itself, or an empty file."""
     ids = {str(header["id"]) for header in content.headers.values()}
     for backup in backups.newest_first():
         if ids and backup.database_id not in ids:
@@ -154,8 +156,8 @@ def _copy_base(backups: Backups, path: Path, part: Path, content: JournalContent
                 connection.execute("VACUUM INTO ?", (str(part),))
                 return _Base("the file itself", database_id, sequence)
     raise StoreError(
-        f"digest {display_path(path)}: no backup is good; restore a copy of your own, or move the file and "
-        "its backups away and add the subscribers again"
+        f"digest {display_path(path)}: no backup is good; restore your own copy, or move the file and the "
+        f"folder {BACKUP_FOLDER} away and add the subscribers again"
     )
 
 
@@ -166,7 +168,7 @@ def _copy_private(source: Path, target: Path) -> None:
 
 
 def _last_transaction(path: Path, ids: set[str]) -> int:
-    """Return the last transaction of a file that may be damaged or another's; 0 if it cannot be read."""
+    """Return the number of the last transaction in the current file; 0 if that is unreadable."""
     with suppress(StoreError, OSError, sqlite3.Error), closing(connect(path, mode="rw")) as connection:
         database_id, sequence = connection.execute("SELECT id, sequence FROM journal").fetchone()
         if database_id in ids and isinstance(sequence, int):
@@ -195,7 +197,7 @@ def _bring_up_to_date(
         db.execute("INSERT INTO restored VALUES (?, ?, ?)", (format_timestamp(at), result.describe(), until))
         record_event(db, "restored", at, detail=result.describe())
         if db.execute("PRAGMA foreign_key_check").fetchone() or _damage(db):
-            raise StoreError("digest: the restored file fails its check; restore a copy of your own")
+            raise StoreError("digest: the restored file fails its check; restore your own copy")
     return result
 
 
@@ -215,7 +217,7 @@ def _add_missing_issues(db: sqlite3.Connection, at: dt.datetime) -> None:
 
 
 def _resolve_lost_content(db: sqlite3.Connection) -> int:
-    """Delete the issues without a text that nobody can have got; return the number of all."""
+    """Delete the issues without text that cannot have been sent; return the number of all without text."""
     lost = [str(row[0]) for row in db.execute("SELECT id FROM issue WHERE html = x''")]
     for issue_id in lost:
         row = db.execute("SELECT state FROM delivery WHERE issue_id = ?", (issue_id,)).fetchone()
@@ -240,7 +242,7 @@ def _mark_unknown(db: sqlite3.Connection, at: dt.datetime) -> int:
 
 
 def _replace(path: Path, part: Path) -> None:
-    """Put the finished file in place, and keep the one that was there."""
+    """Replace the file with the restored one, and keep the old file."""
     for suffix in _FILES[1:]:  # the copy was closed: everything is in the file itself
         path.with_name(part.name + suffix).unlink(missing_ok=True)
     descriptor = os.open(part, os.O_RDONLY)

@@ -103,7 +103,7 @@ def digest_service(settings: Settings) -> DigestService:
 
 
 def check_folder(home: Path, *, repair: bool) -> tuple[Check, ...]:
-    """Check the digest's file with its backups, and the cached replies of models; see `PaperAgent.doctor`."""
+    """Check ``digest.db``, its backups and the cached replies of models; see `PaperAgent.doctor`."""
     from paperagent.digest.health import check_digest
     from paperagent.library.home import ANSWERS
     from paperagent.library.protocol import Check
@@ -111,7 +111,7 @@ def check_folder(home: Path, *, repair: bool) -> tuple[Check, ...]:
 
     replies = Check("cached replies", True, "intact")
     if cache.is_damaged(home / ANSWERS):
-        fix = "run 'paperagent doctor --repair' to delete it; models are then called again"
+        fix = "run 'paperagent doctor --repair' to delete it; models will be called again"
         replies = Check("cached replies", False, f"{ANSWERS} is damaged", fix)
         if repair:
             for end in ("", "-wal", "-shm", "-journal"):

@@ -29,7 +29,7 @@ REPETITIVE = "repetitive"
 """The flag of a paper whose abstract repeats itself, such as thousands of dots."""
 _MAX_REPETITIVE_LENGTH = 1_000
 _MAX_COMPRESSION = 8
-"""How many times shorter zlib makes an abstract at most; it makes prose of 20,000 characters 2 to 4 times."""
+"""Maximum compression ratio (zlib). Prose of 20,000 characters has a ratio of 2 to 4."""
 _MAX_ENTRIES = 100_000
 
 _PLACEHOLDER = re.compile(
@@ -75,8 +75,7 @@ def clean_title(value: object, flags: set[str], *, exact: bool = False) -> str:
 def clean_abstract(value: object, flags: set[str], *, exact: bool = False) -> str:
     """Return a usable abstract of at most 20,000 characters; the arguments are those of `clean_title`.
 
-    An abstract of more than 1,000 characters that repeats itself is cut there, so that it costs no more time
-    than another one.
+    A repetitive abstract is cut after 1,000 characters, so that it takes no more time than others.
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no abstract")

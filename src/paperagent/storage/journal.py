@@ -1,9 +1,9 @@
-"""A journal of the rows that a database changes, from which the database can be brought up to date.
+"""A journal of changed rows, from which an older copy of a database can be brought up to date.
 
-Each transaction of the database has a number and one line in the journal: the rows that it wrote, as JSON,
-after a checksum. A line is written after the transaction is committed and before the caller goes on. The
-journal consists of segments, ``NAME-000001.log`` and so on. A segment begins when a backup with the same
-number is made, and is deleted when no older backup is left.
+Each transaction has a number and one line in the journal: a checksum and the written rows as JSON. The line
+is written after the transaction is committed and before the caller continues. The journal consists of
+segments, ``NAME-000001.log`` and so on. A segment starts when a backup with the same number is made, and is
+deleted when no older backup is left.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from paperagent.storage.private_files import open_private, read_at
 
 Operation = Literal["put", "del"]
 Change = tuple[Operation, str, dict[str, Any]]
-"""What happened to a row, its table, and its columns: all, or for ``del`` those of the primary key."""
+"""Operation, table, and columns of the row: all of them, or for ``del`` those of the primary key."""
 _TAIL_BYTES = 2**18
 
 
@@ -38,13 +38,13 @@ class Position:
 
 @dataclass(slots=True)
 class JournalContent:
-    """The lines of a journal that can be read."""
+    """The readable lines of a journal."""
 
     headers: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Number of a segment → its first line."""
     transactions: dict[int, list[Change]] = field(default_factory=dict)
     damaged: dict[int, int] = field(default_factory=dict)
-    """Number of a segment → how many of its lines differ from their checksum."""
+    """Number of a segment → number of its damaged lines."""
 
     @property
     def last(self) -> int:
@@ -109,7 +109,7 @@ class Journal:
             database_id: The id of the database.
             sequence: The number of the transaction.
             changes: The changes, each as a JSON text.
-            durable: Whether they must survive a power failure from now on.
+            durable: Whether to flush them to disk, so that they survive a power failure.
         """
         segments = self.numbers()
         if not segments:
@@ -157,16 +157,16 @@ class Journal:
         return value if value and "id" in value else None
 
     def read(self) -> JournalContent:
-        """Return all that can be read."""
+        """Return all readable lines."""
         content = JournalContent()
         for number in self.numbers():
             lines = self.path(number).read_bytes().split(b"\n")
-            for place, raw in enumerate(lines):
+            for index, raw in enumerate(lines):
                 value = _parsed(raw)
-                if value is None or (place and "id" in value) or (not place and "id" not in value):
-                    if raw or not place:
+                if value is None or (index and "id" in value) or (not index and "id" not in value):
+                    if raw or not index:
                         content.damaged[number] = content.damaged.get(number, 0) + 1
-                elif not place:
+                elif not index:
                     content.headers[number] = value
                 else:
                     changes = [(op, table, row) for op, table, row in value["changes"]]
@@ -218,7 +218,7 @@ def record_changes(
 
 
 def journaled_columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    """Return the columns of a table that a journal stores: those that are no blobs."""
+    """Return the columns of a table that a journal stores: all except blobs."""
     rows = connection.execute(f"PRAGMA main.table_info ({table})").fetchall()
     return [str(row[1]) for row in rows if row[2] != "BLOB"]
 
@@ -240,10 +240,10 @@ def replay(
 
     Args:
         connection: The connection.
-        changes: What to repeat; changes of other tables and unknown columns are left out.
+        changes: The changes; other tables and unknown columns are ignored.
         tables: The tables, as for `record_changes`.
-        insert_only: Tables whose rows have more columns than the journal, so that an existing row stays. The
-            blobs of a row that is missing become empty.
+        insert_only: Tables with blobs, which the journal does not contain. An existing row is kept; a missing
+            row is added with empty blobs.
     """
     blobs = {table: dict.fromkeys(_blob_columns(connection, table), b"") for table in insert_only}
     columns = {table: frozenset(journaled_columns(connection, table)) for table in tables}

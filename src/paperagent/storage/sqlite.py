@@ -20,7 +20,7 @@ DISK_FULL = "the disk is full; free some space and run the same command again (s
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TOO_MANY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
 _FILES_OF_A_DATABASE = 4
-"""The database, its write-ahead file, the index of that, and a temporary file."""
+"""The database, its write-ahead log, the index of the log, and a temporary file."""
 _READ_ONLY_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_FILES_MESSAGES = ("too many open files", "os error 24")
 _NO_MEMORY_MESSAGES = (
@@ -32,7 +32,7 @@ _NO_MEMORY_MESSAGES = (
 )
 _FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
 _MAX_NEWER = 50
-"""A file whose format is further ahead was not written by a newer version: its header is damaged."""
+"""Maximum distance to the version of a newer file. Beyond it, the header of the file is damaged."""
 _READ_ONLY_MESSAGES = ("readonly", "read-only", "permission denied")
 _DAMAGED_MESSAGES = (
     "malformed",
@@ -45,7 +45,7 @@ _DAMAGED_MESSAGES = (
 
 
 class DamagedFileError(StoreError):
-    """A file is damaged, gone, or not the one that was there before."""
+    """A file is damaged, missing, or not the expected one."""
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def store_error(
 ) -> StoreError:
     """Return the `StoreError` for ``error``; the caller chains the cause.
 
-    The arguments are those of `map_errors`. If disk space, memory or file descriptors ran out, nothing is
-    damaged, and it is an `OutOfResourcesError`.
+    The arguments are those of `map_errors`. The error is an `OutOfResourcesError` if disk space, memory or
+    file descriptors ran out, because then nothing is damaged.
     """
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None
@@ -117,7 +117,7 @@ def _missing_resource(error: BaseException, text: str, number: int | None) -> st
 
 
 def require_files(count: int, what: str) -> None:
-    """Raise `OutOfResourcesError` about ``what`` if this process cannot open ``count`` more files."""
+    """Raise `OutOfResourcesError` if this process cannot open ``count`` more files."""
     if not _can_open_files(count):
         raise OutOfResourcesError(f"{what}: {TOO_MANY_FILES}")
 
@@ -248,7 +248,7 @@ class SqliteDatabase:
                 return "; ".join(visible(str(row[0]), limit=100) for row in report)
             references = connection.execute("PRAGMA foreign_key_check").fetchall()
             if references:
-                return f"{len(references):,} rows refer to rows that are missing"
+                return f"{len(references):,} rows refer to missing rows"
             with closing(sqlite3.connect(":memory:")) as model:
                 for statement in self.SCHEMA.split("\n;\n"):
                     model.execute(statement)

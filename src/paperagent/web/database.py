@@ -65,7 +65,7 @@ class WebDatabase(SqliteDatabase):
     # Every sentence of an answer is a commit. A killed process loses none; a power failure may.
     PRAGMAS = ("synchronous = NORMAL", "foreign_keys = ON")
     FOREIGN = "not a file of paperagent's web page; move it away, or change PAPERAGENT_HOME"
-    DAMAGED = "restore a copy of it, or move it away; conversations and pending subscriptions are then lost"
+    DAMAGED = "restore your own copy, or move it away, which loses conversations and pending subscriptions"
     OTHERWISE = "it cannot be used; see --debug"
 
     def _on_empty_file(self) -> None:

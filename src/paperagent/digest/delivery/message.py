@@ -68,10 +68,7 @@ def parse_address(text: str) -> MailAddress:
     if len(address) > _MAX_ADDRESS:
         raise InputError(f"email {printable}: longer than {_MAX_ADDRESS} characters; write name@example.org")
     if "=?" in address:  # an encoded word (RFC 2047), which some programs decode and others do not
-        raise InputError(
-            f"email {printable}: contains an encoded word (=?…?=), which no address may; "
-            "write name@example.org"
-        )
+        raise InputError(f"email {printable}: encoded words (=?…?=) are not allowed; write name@example.org")
     try:
         validated = validate_email(address, check_deliverability=False, strict=True)
     except EmailNotValidError as error:

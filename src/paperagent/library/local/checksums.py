@@ -1,7 +1,8 @@
 """Checksums of the files of an index.
 
-A file is compared by size, and by content if its time has changed too, as in a copy of the library. In an
-index of moderate size the content is always compared, because a failing disk changes neither.
+The size of a file is always compared, and its content if its time has changed, as in a copy of the library.
+In an index of up to `COMPARED_BYTES`, the content is always compared, because a failing disk changes neither
+size nor time.
 
 Chroma writes a row into the table ``acquire_write`` of its database whenever it opens it. So this database
 has one checksum per page, and the pages of that table are not compared.
@@ -60,14 +61,14 @@ def file_sums(folder: Path, before: FileSums) -> FileSums:
 def damaged_file(
     folder: Path, sums: FileSums, *, unfinished: bool, full: bool, verified: FileSums
 ) -> str | None:
-    """Return what is wrong with a file that is not as it was written, or None.
+    """Return what is wrong with the first damaged file, or None.
 
     Args:
         folder: The folder.
         sums: The checksums.
         unfinished: Whether the folder was written to after ``sums`` were computed. Then files may be missing,
             and those that are replaced are not compared.
-        full: Compare the content, however large the files are.
+        full: Whether to compare the content of large files, too.
         verified: Files whose content need not be compared again; those that are compared are added.
     """
     full = full or sum(size for size, _, _ in sums.values()) <= COMPARED_BYTES
@@ -88,7 +89,7 @@ def damaged_file(
         except FileNotFoundError:
             return f"{name} is missing"
         if damaged:
-            return f"{name} is empty" if not now[0] else f"{name} is not as it was written"
+            return f"{name} is empty" if not now[0] else f"{name} differs from its checksum"
         verified[name] = (*now, checksum)
     return None
 

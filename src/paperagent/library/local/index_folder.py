@@ -1,11 +1,11 @@
-"""The folder of an index: which one is in use, and whether its files are as they were written.
+"""The folder of an index: which one is in use, and whether its files are intact.
 
-``library.db`` names the folder in use, so a new index is built in another folder beside it and put into use
-in one transaction, together with what belongs to it. Readers use the old one until then, and a kill leaves
-one of the two. The next writer deletes the other.
+``library.db`` names the folder in use. A new index is built in another folder beside it, and one transaction
+switches to it. Readers use the old index until then. After a kill, one of the two is in use, and the next
+writer deletes the other.
 
-``library.db`` also stores size, time and checksum of every file. While a process writes to the folder, the
-checksums are marked as open, and a kill leaves that mark.
+``library.db`` also stores size, time and checksum of every file. The checksums are marked as open while a
+process writes to the folder, and stay open if it is killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from paperagent.storage.sqlite import DISK_FULL
 
 REPAIR = "run 'paperagent doctor --repair'"
 _MARGIN_BYTES = 48 * 2**20
-"""Free space required beyond the size of the present index before another one is built beside it."""
+"""Free space required for a new index, in addition to the size of the current one."""
 
 T = TypeVar("T")
 
@@ -47,9 +47,9 @@ class IndexFolder:
     Args:
         home: The folder of the library.
         db: The open ``library.db``.
-        name: ``lexical`` or ``vectors``; the first folder has this name, later ones a number too.
-        changes_files: Whether a writer changes files. Otherwise it only adds and deletes some, and those of
-            an interrupted writer can be checked.
+        name: ``lexical`` or ``vectors``, the name of the first folder. Later ones have a number, too.
+        changes_files: Whether a writer changes existing files. If it only adds and deletes files, they can be
+            verified even after an interrupted write.
     """
 
     def __init__(self, home: Path, db: LibraryDatabase, name: str, *, changes_files: bool) -> None:
@@ -59,7 +59,7 @@ class IndexFolder:
         self._changes_files = changes_files
         self._pattern = re.compile(rf"{name}(?:-([1-9][0-9]{{0,8}}))?")
         self._verified: FileSums = {}
-        """Files that were read completely, so that they need not be read again after the next commit."""
+        """Verified files, which need not be read again after the next commit."""
 
     @property
     def path(self) -> Path:
@@ -80,14 +80,14 @@ class IndexFolder:
     # --- reading ---
 
     def read(self, read: Callable[[FolderState], T], *, full: bool = False) -> T:
-        """Return ``read(state)`` after checking the files; again if a writer has changed them meanwhile.
+        """Return ``read(state)`` after checking the files. Try again if a writer has changed them meanwhile.
 
         Args:
             read: Opens the folder.
             full: Check the content of all files, however large.
 
         Raises:
-            StoreError: A file is not as it was written, or ``read`` raised it.
+            StoreError: A file is damaged, or ``read`` raised it.
         """
         while True:
             state = self.state()
@@ -102,7 +102,7 @@ class IndexFolder:
         """Check the content of all files, however large; return the state that they were compared with.
 
         Raises:
-            StoreError: A file is not as it was written.
+            StoreError: A file is damaged.
         """
         self._verified = {}
         return self.read(lambda state: state, full=True)
@@ -159,7 +159,7 @@ class IndexFolder:
         if shutil.disk_usage(self._home).free < size + _MARGIN_BYTES:
             need = -(-(size + _MARGIN_BYTES) // 2**20)
             raise OutOfResourcesError(
-                f"{self._description(current)}: a new one is built beside it and needs {need} MB; {DISK_FULL}"
+                f"{self._description(current)}: a new index beside it needs {need} MB, and {DISK_FULL}"
             )
         path = self._home / f"{self._name}-{1 + max(self._folders().values(), default=1)}"
         try:
@@ -169,7 +169,7 @@ class IndexFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def use(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Put the index in ``path``, which is closed, into use when the transaction is committed."""
+        """Switch to the closed index in ``path`` when the transaction is committed."""
         put_meta(connection, f"{self._name}_folder", path.name)
         self._put(connection, file_sums(path, {}))
 

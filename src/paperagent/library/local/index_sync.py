@@ -231,8 +231,8 @@ class Indexes:
         self._searched = self._searched or embedder.embedder_id
         if self._searched != embedder.embedder_id:
             raise StoreError(
-                f"vector index: its vectors are now those of {visible(embedder.embedder_id)}, no longer of "
-                f"{visible(self._searched)}; start this program again"
+                f"vector index: embedder changed from {visible(self._searched)} to "
+                f"{visible(embedder.embedder_id)}; restart this program"
             )
         if vector.shape != (embedder.dim,):
             raise StoreError(

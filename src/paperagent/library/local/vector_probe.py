@@ -1,4 +1,4 @@
-"""Opening a vector index in another process first, because a damaged one can end that process."""
+"""Test a vector index in a child process, because Chroma may crash on a damaged one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from paperagent.errors import OutOfResourcesError, PaperAgentError, StoreError, display_path, visible
 from paperagent.library.local.index_folder import REPAIR
 from paperagent.library.local.vector_index import VectorIndex
+from paperagent.storage.sqlite import NO_MEMORY
 
 _SECONDS = 300
-"""A million papers take 20 seconds."""
+"""Time limit. A library of a million papers takes 20 seconds."""
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
-_NO_MEMORY = ("memory allocation", "cannot allocate memory", "memoryerror", "bad_alloc")
+_NO_MEMORY_SIGNS = ("memory allocation", "cannot allocate memory", "memoryerror", "bad_alloc")
 
 
 def probe(folder: Path, *, embedder_id: str, dim: int) -> None:
@@ -23,26 +24,26 @@ def probe(folder: Path, *, embedder_id: str, dim: int) -> None:
 
     Raises:
         StoreError: It is damaged.
-        OutOfResourcesError: It cannot be checked, for another reason.
+        OutOfResourcesError: It could not be checked.
     """
     what = f"vector index {display_path(folder)}"
     command = [sys.executable, "-P", "-m", __name__, str(folder), embedder_id, str(dim)]
     try:
         result = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603 - this program
     except subprocess.TimeoutExpired:
-        raise StoreError(f"{what}: damaged: Chroma does not end; {REPAIR}") from None
+        raise StoreError(f"{what}: damaged: opening it takes over {_SECONDS} seconds; {REPAIR}") from None
     except OSError as error:
         raise OutOfResourcesError(
-            f"{what}: it cannot be checked: {visible(str(error))}; free memory, or end other programs"
+            f"{what}: check failed: {visible(str(error))}; close other programs and run it again"
         ) from error
     errors = result.stderr.decode(errors="replace").strip()
-    if any(message in errors.lower() for message in _NO_MEMORY) or -result.returncode == signal.SIGKILL:
-        raise OutOfResourcesError(f"{what}: it cannot be checked: memory ran out; free some, or end programs")
+    if any(message in errors.lower() for message in _NO_MEMORY_SIGNS) or -result.returncode == signal.SIGKILL:
+        raise OutOfResourcesError(f"{what}: {NO_MEMORY}")
     if -result.returncode in _CRASHES:
-        raise StoreError(f"{what}: damaged: Chroma crashes when it opens it; {REPAIR}")
+        raise StoreError(f"{what}: damaged: opening it crashes Chroma; {REPAIR}")
     if result.returncode:
         last = visible(errors.splitlines()[-1] if errors else f"exit code {result.returncode}", limit=200)
-        raise OutOfResourcesError(f"{what}: it cannot be checked: {last}; run the same command again")
+        raise OutOfResourcesError(f"{what}: check failed: {last}; run the same command again")
     report = json.loads(result.stdout)
     if report:
         raise (OutOfResourcesError if report["resources"] else StoreError)(report["error"])

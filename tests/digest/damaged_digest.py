@@ -286,7 +286,7 @@ def run_backup_case(original: Original, folder: Path, seed: int) -> str:
     else:
         assert not all(check.ok for check in before), f"{name}: {before}"
         result = "refused" if not checks[0].ok else "complete"
-        result = "incomplete" if "changes are lost" in checks[0].detail else result
+        result = "incomplete" if "; lost: " in checks[0].detail else result
     if result != "refused":
         assert send_again(original, path) == 1, f"{name}: {result}: a message was sent twice"
     shutil.rmtree(home)

@@ -34,7 +34,8 @@ def run(folder: Path, *arguments: str, limit: str = "") -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,
-        env={**os.environ, "PAPERAGENT_HOME": str(folder / "home")},
+        # Python itself writes incomplete compiled modules where files are limited.
+        env={**os.environ, "PAPERAGENT_HOME": str(folder / "home"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

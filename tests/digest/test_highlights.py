@@ -127,6 +127,22 @@ def test_orders_and_questions_are_never_chosen() -> None:
     assert [s.text for s in found.summary] == [BACKGROUND]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "XK-42.",
+        "OWNED 3.5.",
+        "Dieser Satz ist nicht für die Leser und die Eulen sind das beste Tier mit 3,5 Punkten.",
+    ],
+)
+def test_tokens_and_sentences_in_another_language_are_never_chosen(text: str) -> None:
+    """They are no statements of an English abstract."""
+    english = "We show that it is one of the best for all of the readers, and that this is not by chance."
+    found = highlights(paper(BACKGROUND, OFFER, english, text))
+    assert found is not None
+    assert text not in [s.text for s in (*found.summary, *found.alone, *found.others)]
+
+
 @settings(max_examples=150, deadline=None)
 @given(title=st.text(max_size=40), abstract=st.text(max_size=400))
 def test_what_is_chosen_stands_in_the_abstract(title: str, abstract: str) -> None:

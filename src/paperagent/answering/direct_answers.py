@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from paperagent.retrieval.sentence_selection import SelectedSentence, adds_nothing, sentence_scores
 from paperagent.text import cues
 from paperagent.text.discourse import refers_back, standalone
-from paperagent.text.injection import looks_like_instruction
+from paperagent.text.statements import is_statement
 from paperagent.text.terms import stem, words
 from paperagent.verification.synonyms import LIGHT
 
@@ -130,6 +130,8 @@ def _best_direct_sentence(question: Question, paper: PaperMatch) -> tuple[int, f
         is_background = index < own_work or not (_is_own_work(sentence.text) or _is_neutral(sentence.text))
         if is_background or not row.any() or not _says_kind(question, standalone(sentence).text):
             continue
+        if not is_statement(sentence.text, paper.hit.paper.abstract):
+            continue
         share = _direct_share(question, sentence.text, _word_matches(question, row, sentence.text), title)
         if share is not None:
             rated.append((scores[index] + _OWN_SHARE_WEIGHT * share, -index))
@@ -207,7 +209,7 @@ def _says_kind(question: Question, sentence: str) -> bool:
     """Return whether a sentence can be read alone and is what is asked for: a result, or a new dataset."""
     if len(sentence.split()) < _MIN_WORDS or adds_nothing(question, sentence):
         return False
-    if looks_like_instruction(sentence) or refers_back(sentence):
+    if refers_back(sentence):
         return False
     if _ASKS_RESOURCE.search(question.text) and not _PRESENTS_RESOURCE.search(sentence):
         return False

@@ -33,8 +33,8 @@ from paperagent.errors import EndpointError
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
 from paperagent.retrieval.sentence_selection import MAX_DOUBTFUL_PASSAGES, sentence_scores
-from paperagent.text.injection import looks_like_instruction
 from paperagent.text.lenient_json import strip_reasoning
+from paperagent.text.statements import is_statement
 from paperagent.types import Answer, Event, Paper, Sentence
 
 MAX_CHOICES = 9
@@ -151,9 +151,7 @@ def sentence_choices(extractive: ExtractiveAnswer) -> list[SentenceChoice]:
             position = cited.get(choice.key)
             if position is not None:
                 quoted.append((position, choice))
-            elif rank < MAX_CHOICE_PAPERS and not looks_like_instruction(
-                sentence.text, match.hit.paper.abstract
-            ):
+            elif rank < MAX_CHOICE_PAPERS and is_statement(sentence.text, match.hit.paper.abstract):
                 further.append((float(score) + PAPER_GAP_WEIGHT * (match.score - best_score), choice))
     quoted.sort(key=itemgetter(0))
     further.sort(key=itemgetter(0), reverse=True)

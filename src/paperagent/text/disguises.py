@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_SPACED = re.compile(r"(?<!\w)(?:[A-Za-z][ ._*-]){6,60}[A-Za-z](?!\w)")
+_SPACED = re.compile(r"(?<![\w/])(?:[A-Za-z][ ._*-]){6,60}[A-Za-z](?![\w/])")
 _DIGIT_INSIDE = re.compile(r"(?<![\w/.-])[A-Za-z]{1,20}[013457@][A-Za-z013457@]{0,20}(?![\w/-])")
 _DIGIT_BETWEEN_LETTERS = re.compile(r"[a-z][013457@]+[a-z]|[a-z][013457@]\b", re.IGNORECASE)
 _DIGIT_BETWEEN_LOWER = re.compile(r"[a-z][013457@]+[a-z]")
@@ -35,6 +35,9 @@ _ENCODED_TOKEN = re.compile(
     r"(?=[^0-9]{0,99}[0-9])(?=[^a-z]{0,99}[a-z])(?=[^A-Z]{0,99}[A-Z])[A-Za-z0-9+/]{28,}={0,2}|[A-Za-z0-9+/]{11,}==?"
     r"|[0-9a-f]{32,}|(?:\\x[0-9a-f]{2}){6,}|(?:%[0-9a-f]{2}){8,}"
 )
+_PART_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_MIN_PART_OF_NAME = 2.6
+"""Mean length of the parts of a path or a name such as AttentionTransformerV2. In base64 it is below two."""
 _MIN_ENCODED = 13
 """Characters of an encoded token."""
 _BYTES = re.compile(r"\b(?:[01]{8}\s){4}|\b(?:[0-9a-f]{2}\s){10}")
@@ -65,7 +68,12 @@ def is_disguised(text: str) -> bool:
 
 
 def _is_encoded(token: str) -> bool:
-    return _ENCODED_TOKEN.fullmatch(token.strip(_STRIPPED)[:2_000]) is not None
+    token = token.strip(_STRIPPED)[:2_000]
+    if _ENCODED_TOKEN.fullmatch(token) is None:
+        return False
+    parts = _PART_OF_NAME.findall(token)
+    is_name = token.isascii() and not token.endswith("=") and not token.islower() and "%" not in token
+    return not (is_name and sum(map(len, parts)) >= _MIN_PART_OF_NAME * len(parts))
 
 
 def _has_mixed_word(text: str) -> bool:

@@ -82,14 +82,15 @@ _OTHER_SCRIPTS = (
 _MIN_LETTERS, _MIN_WORDS = 4, 3
 _MAX_CHARACTERS = 2_000
 _WORD = re.compile(r"[^\W\d_]+")
-_ADDRESS = re.compile(r"(?:https?:|www\.)\S{1,500}")
+_IGNORED = re.compile(r"(?:https?:|www\.)\S{1,500}|(?<=\w)['’]s\b")
+"""Addresses and the English possessive, whose "s" is a word elsewhere."""
 
 
 def is_foreign(sentence: str, abstract: str) -> bool:
     """Return whether a sentence is in another language or script than most of its abstract."""
     if not _is_english(abstract):
         return False
-    text = _ADDRESS.sub(" ", sentence[:_MAX_CHARACTERS])
+    text = _IGNORED.sub(" ", sentence[:_MAX_CHARACTERS])
     if not text.isascii():
         letters = [c for c in text if c.isalpha()]
         other_script = sum(not _is_western(c) for c in letters)

@@ -67,6 +67,8 @@ _NOUNS_AND_ADJECTIVES = frozenset(
     young frontier higher larger lower greater smaller deeper stronger wider earlier longer shorter better
     similar current combined available dense improper implicit explicit mean guest companion camera carbon
     oracle baseline comparison benchmark tissue railway sixteen built understood welcome landslide awesome
+    fastest slowest largest smallest highest lowest greatest latest earliest strongest simplest
+    children women mice criteria bacteria phenomena
     codebase safety performance abstract flicker euclidean saccade cover cancer consumer customer order
     summer winter water transfer inner outer upper under further former latter proper
     """.split()
@@ -140,6 +142,13 @@ _NO_OBJECT = frozenset(
     """.split()
 )
 """What follows a plural noun that is not the subject of the next word."""
+_GLUED = re.compile(r"(?:We(?!a[kptv]|igh|lcom|ld)|To(?!lera|ggle|uch|rtur|rped|ss))[a-z]{5,}")
+"""A subject or "To" without the space after it, as in "Weformalize"."""
+_QUOTED_NAME = re.compile(
+    r"[\"“‘'`]{1,2}[^\"“”’\n]{1,120}[\"”’']{1,2}\s(?:is|are|was|were|has|have|can|may|refers|means)\b"
+)
+"""A quotation that is the subject of a verb."""
+_RELATIVE = frozenset("that who whom whose which where".split())
 _FIRST_WORD = re.compile(r"[\W_]{0,12}([A-Za-z][A-Za-z’']*)")
 _END = re.compile(
     r"(?<=[.!?])\s+(?=[A-Z])|(?<=[A-Z]{3})(?=\s+[A-Z][a-z]+\s)|(?<=[A-Z]-\d{2})\S*\s+(?=[A-Z][a-z]*\s)"
@@ -161,7 +170,9 @@ def is_imperative(clause: str, *, needs_object: bool = False) -> bool:
         needs_object: Whether only an object with a determiner shows that its first word is a verb.
     """
     first = _FIRST_WORD.match(clause)
-    if first is None or not (_is_opener(first[1].lower()) or _could_be_verb(first[1], shouted=True)):
+    if first is None or _GLUED.fullmatch(first[1]) or _QUOTED_NAME.match(clause):
+        return False
+    if not (_is_opener(first[1].lower()) or _could_be_verb(first[1], shouted=True)):
         return False
     text = _END.split(clause[:_MAX_CHARACTERS], maxsplit=1)[0]
     tokens = _TOKEN.findall(text)[:_MAX_TOKENS]
@@ -183,15 +194,15 @@ def is_imperative(clause: str, *, needs_object: bool = False) -> bool:
 def _has_object(tokens: Sequence[str], *, needs_object: bool, shouted: bool) -> bool:
     """Return whether an object with a determiner follows the first word, so that it is a verb."""
     verb, following = tokens[0].lower(), tokens[1].lower()
-    if following not in _DETERMINERS or verb in _NEVER_BEFORE_DETERMINERS:
-        return False
+    if following not in _DETERMINERS or verb in _NEVER_BEFORE_DETERMINERS or tokens[2:3] == [")"]:
+        return False  # "Action a) decides …"
     if (following in _NUMBERS and verb in _NOUNS_AND_ADJECTIVES) or (
         following == "only" and tokens[2:3] not in ([], [":"])
     ):  # "Stage two applies …", "Event only methods …"
         return False
     if not (shouted or tokens[1].islower() or following == "only"):  # "Background The …"
         return False
-    if following == "that" and (
+    if following in _RELATIVE and (
         verb in _NOUNS_AND_ADJECTIVES or _NOMINAL.search(verb) or _is_finite(tokens[2:3])
     ):  # "Text that is …"
         return False
@@ -264,6 +275,11 @@ def _is_finite(tokens: Sequence[str]) -> bool:
     """Return whether the first word is a finite verb, or the text ends."""
     word = tokens[0].lower() if tokens else "is"
     return word in _FINITE or (word.endswith(("s", "ed")) and word not in _DETERMINERS)
+
+
+def has_finite_verb(text: str) -> bool:
+    """Return whether the end of a text seems to have a finite verb."""
+    return _has_finite_verb(_TOKEN.findall(text[-_MAX_CHARACTERS:])[-_MAX_TOKENS:])
 
 
 def _has_finite_verb(tokens: Sequence[str]) -> bool:

@@ -77,6 +77,9 @@ _MARKUP = re.compile(
     r"",
     re.IGNORECASE,
 )
+_NAMES_MARKUP = re.compile(r"\b(?:tokens?|tags?|formats?|templates?|delimiters?|markers?)\b", re.IGNORECASE)
+_AFTER_USED_MARKUP = re.compile(r"\s*(?:[A-Z\"“]|(?:system|user|assistant|human|model)\b)")
+_MAX_NAMING_DISTANCE = 60
 _MARKUP_CHARACTERS = frozenset("<[#`")
 _NOTE_TO_READER = re.compile(
     r"\b(?:note|notice|message|memo|reminder|attention|instructions?|directives?|requests?|guidance|warning|profile|metadata)"
@@ -104,7 +107,7 @@ _PEOPLE_READING_THIS = re.compile(
     re.IGNORECASE,
 )
 _CANCELLED_ORDERS = re.compile(
-    r"\b(?:ignor|disregard|forget|overrid|discard|dismiss|supersed)\w*\s(?:[\w-]+\s){0,3}?(?:previous|prior|above|earlier|preceding"
+    r"\b(?<!is\s)(?<!are\s)(?<!was\s)(?<!were\s)(?:ignor|disregard|forget|overrid|discard|dismiss|supersed)\w*\s(?:[\w-]+\s){0,3}?(?:previous|prior|above|earlier|preceding"
     r"|foregoing|all|your|(?=(?:other|these|the)\s(?:instructions|content)\b)\w+)\s(?:[\w-]+\s)?(?:instructions?|directions?|directives?|prompts?|rules?|guidelines|content|orders)\b"
     r"|\b(?:above|previous|prior|earlier|preceding)\s(?:instructions|directions|directives|prompts|rules|orders)\b[^.]{0,40}"
     r"\b(?:void|cancel\w*|obsolete|superseded|no\slonger|ignored|disregarded|overridden|revoked)\b",
@@ -144,7 +147,7 @@ _ON_REQUEST = re.compile(
 )
 _QUOTED = re.compile(r"[“\"][^“”\"\n]{0,200}[”\"]|``[^`'\n]{0,200}(?:''|\")")
 _CLAUSE_START = re.compile(
-    r"(?<=[.!?])(?<!\b(?:e\.g|i\.e)\.)(?<!\b(?:vs|al|cf)\.)[\"'”’)\]*]{0,3}\s+(?=[\"'“‘(]?[A-Z])|\n\s*|(?<=[\]>|])\s*(?=[A-Z])|\*{2,3}(?=[A-Z])|(?<=[\"”’])\s+(?=[A-Z])|\b(?:https?://|www\.)\S{1,200}\s+(?=[A-Z])"
+    r"(?<=[.!?])(?<!\b(?:e\.g|i\.e)\.)(?<!\b(?:vs|al|cf)\.)[\"'”’)\]*]{0,3}\s+(?=[\"'“‘(]?[A-Z])|\n\s*|(?<=[\]>|])\s*(?=[A-Z])|\*{2,3}(?=[A-Z])|(?<=[\"”’])\s+(?=[A-Z])|\b(?:https?://|www\.)[^\s{}]{1,200}\s+(?=[A-Z])"
 )
 _LABEL = re.compile(
     rf"[\W_]{{0,12}}(?:(?:[\w'’/-]+\s){{0,5}}[\w'’/-]+(?:\s?\([^()\n]{{0,80}}\))?\s?:+\s|(?:[\w-]+\s){{0,3}}{_READER},\s)",
@@ -168,6 +171,10 @@ _HEADINGS = frozenset(
     question questions step steps phase stage
     """.split()
 )
+_GOES_ON = re.compile(r"(?:therefore|thus|however|hence|then|consequently|instead|moreover|finally),\s")
+"""After a comma: "LLMs, therefore, allow us …"."""
+_SPLIT_INFINITIVE = re.compile(r"To\s\w+ly,\s")
+_ITEM_NUMBER = re.compile(r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])\)\Z")
 _HAS_SUBJECT = re.compile(r"\b(?:we|i|is|are|was|were|has|have|in\sorder)\b", re.IGNORECASE)
 _ENUMERATED = re.compile(r"\(?(?:\d|[ivx]+|[a-e])\)")
 _LOWER_START = re.compile(
@@ -195,7 +202,7 @@ def cue_of_address(sentence: str) -> Cue | None:  # noqa: PLR0911 - one return f
     visible = disguises.without_invisible(sentence[:_MAX_CHARACTERS])
     if disguises.is_disguised(visible):
         return "disguise"
-    if not _MARKUP_CHARACTERS.isdisjoint(visible) and _MARKUP.search(visible):
+    if not _MARKUP_CHARACTERS.isdisjoint(visible) and _has_markup(visible):
         return "markup"
     clauses = list(_clauses(visible))
     text = " ".join(visible.split())
@@ -245,6 +252,8 @@ def _has_imperative(text: str, clauses: Sequence[str]) -> bool:
             before, after = clause[: start.end()], clause[start.end() :]
             if (
                 _ENUMERATED.match(after)
+                or _GOES_ON.match(after)
+                or _SPLIT_INFINITIVE.fullmatch(before)
                 or _HAS_SUBJECT.search(before)
                 or (":" in before and not _calls_attention(before, after))
             ):
@@ -255,6 +264,33 @@ def _has_imperative(text: str, clauses: Sequence[str]) -> bool:
         imperatives.is_imperative(text[m.end() : m.end() + _CLAUSE_CHARACTERS], needs_object=True)
         for pattern in (_CAPITALIZED, _LOWER_START)
         for m in islice(pattern.finditer(text), _MAX_CLAUSES)
+        if not _is_item_of_sentence(text[max(0, m.start() - _CLAUSE_CHARACTERS) : m.start()])
+    )
+
+
+def _is_item_of_sentence(before: str) -> bool:
+    """Return whether a text ends in the number of a list item that continues a statement: "we do: (1)"."""
+    number = _ITEM_NUMBER.search(before[-6:])
+    if number is None:
+        return False
+    start = before[: len(before) - len(number[0])].rstrip()
+    return not start.endswith((".", "!", "?")) and imperatives.has_finite_verb(start)
+
+
+def _has_markup(text: str) -> bool:
+    """Return whether marks of chat formats are used in a text, and not only named as tokens or tags."""
+    return any(not _is_named(text, m) for m in islice(_MARKUP.finditer(text), _MAX_CLAUSES))
+
+
+def _is_named(text: str, mark: re.Match[str]) -> bool:
+    start, end = mark.span()
+    around = (
+        text[max(0, start - _MAX_NAMING_DISTANCE) : start] + " … " + text[end : end + _MAX_NAMING_DISTANCE]
+    )
+    return (
+        text[:1].isalpha()
+        and _NAMES_MARKUP.search(around) is not None
+        and _AFTER_USED_MARKUP.match(text, end) is None
     )
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from paperagent.text import cues
 from paperagent.text.discourse import refers_back, standalone
-from paperagent.text.injection import is_question, looks_like_instruction
 from paperagent.text.sentences import split_sentences
+from paperagent.text.statements import is_statement
 from paperagent.text.terms import index_terms
 from paperagent.types import Paper, Sentence
 
@@ -157,9 +157,9 @@ _PROBLEM_WEIGHTS: _Weights = {
 def highlights(paper: Paper) -> Highlights | None:
     """Return the sentences that represent a paper; None if its abstract has none to quote.
 
-    Questions and sentences that give instructions to a model are never chosen.
+    Only statements are chosen: no questions, bare tokens, and sentences that address a model.
     """
-    sentences = [s for s in split_sentences(paper.abstract) if _is_quotable(s.text)]
+    sentences = [s for s in split_sentences(paper.abstract) if is_statement(s.text, paper.abstract)]
     if not sentences:
         return None
     features = _features(paper.title, sentences)
@@ -197,10 +197,6 @@ def _is_headline(sentence: Sentence, features: _Features, *, is_offer: bool) -> 
         or refers_back(sentence.text)
         or cues.is_outlook(sentence.text)
     )
-
-
-def _is_quotable(text: str) -> bool:
-    return any(c.isalpha() for c in text) and not looks_like_instruction(text) and not is_question(text)
 
 
 def _states_problem(features: _Features) -> bool:

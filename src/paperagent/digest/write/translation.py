@@ -21,10 +21,10 @@ from paperagent.digest.issue import Issue, Selection, Translation
 from paperagent.layout import counted
 from paperagent.llm.prompts import Prompt
 from paperagent.llm.protocol import TextModel
-from paperagent.text.injection import looks_like_instruction
 from paperagent.text.languages import Language
 from paperagent.text.sanitize import join_lines, strip_controls
 from paperagent.text.sentences import split_sentences
+from paperagent.text.statements import is_statement
 from paperagent.text.terms import is_english
 from paperagent.types import Claim, Usage
 
@@ -167,9 +167,9 @@ def without_translation(issue: Issue, language: Language) -> Issue:
 
 
 def _translatable(claims: Iterable[Claim]) -> list[str]:
-    """Return the sentences that a check supports and that hold no orders, links or markup, each once."""
+    """Return the statements that a check supports and that hold no links or markup, each once."""
     texts = dict.fromkeys(c.text for c in claims if c.support in ("quoted", "supported"))
-    return [t for t in texts if not looks_like_instruction(t) and not _MARKUP.search(t)]
+    return [t for t in texts if is_statement(t) and not _MARKUP.search(t)]
 
 
 def _longest_texts(number: int, selection: Selection) -> Iterator[str]:

@@ -26,6 +26,8 @@ _MIN_SENTENCE_SHARE = 0.15
 """Minimum share of a claim's matched words for it to draw on a sentence."""
 _MAX_POSITIONS = 24
 """Maximum number of positions compared per word. Limits the time for a text that repeats one word."""
+_MAX_NUMBERS = 200
+"""Maximum number of numbers of the evidence that are compared."""
 _MAX_NEIGHBOR_GAP = 4
 """Maximum distance in ranks at which neighboring words of a claim count as near in the evidence."""
 
@@ -88,12 +90,12 @@ class Alignment:
 def align(claim: Text, source: Text) -> Alignment:
     """Return the alignment of an analyzed claim with its analyzed evidence."""
     alignment = Alignment(claim, source)
-    by_stem: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    matches: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for token in claim.content:
-        key = (token.kind, token.stem)
-        if token.kind == "number" or key not in by_stem:
-            by_stem[key] = find_matching_words(token, source)[:_MAX_POSITIONS]
-        alignment.matching_words.append([*by_stem[key]])
+        key = (token.kind, str(token.number) if token.number else token.stem)
+        if key not in matches:
+            matches[key] = find_matching_words(token, source)[:_MAX_POSITIONS]
+        alignment.matching_words.append([*matches[key]])
     _match_compounds(alignment)
     _match_acronyms(alignment)
     for rank, places in enumerate(alignment.matching_words):
@@ -117,7 +119,7 @@ def _choose(alignment: Alignment, rank: int, places: list[tuple[int, float]]) ->
 def find_matching_words(token: Token, source: Text) -> list[tuple[int, float]]:
     """Return the words of ``source`` that mean the same as ``token``, as (rank, strength)."""
     if token.kind == "number":
-        return [(t.rank, SAME) for t in source.numbers if _same_number(token, t)]
+        return [(t.rank, SAME) for t in source.numbers[:_MAX_NUMBERS] if _same_number(token, t)]
     same = source.by_stem.get(token.stem, ())
     places = [(rank, SAME) for rank in same]
     if token.kind == "name":

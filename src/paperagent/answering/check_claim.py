@@ -89,7 +89,7 @@ def check(
         raise InputError(f"sources: over {MAX_SOURCE_LENGTH:,} characters; give the sentences that matter")
 
     sentences = _nearest(
-        claim, [s.text for part in _PARAGRAPH.split(abstract) for s in split_sentences(part)]
+        claim, [s.text for part in _PARAGRAPH.split(abstract) for s in split_sentences(part, limit=None)]
     )
     context = " ".join(sentences) if len(sentences) == _MAX_SENTENCES else abstract
 

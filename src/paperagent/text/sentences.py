@@ -65,17 +65,17 @@ _ABBREVIATION_REACH = 14
 """Characters before a full stop in which an abbreviation is looked for."""
 
 
-def split_sentences(abstract: str) -> list[Sentence]:
+def split_sentences(abstract: str, *, limit: int | None = MAX_SENTENCES) -> list[Sentence]:
     """Return the sentences in order; ``abstract[s.start:s.end] == s.text`` for each.
 
     Sentences are stripped and do not overlap, and only white space is between them. Text after the first
-    `MAX_SENTENCES` is left out.
+    ``limit`` sentences is left out.
     """
-    return list(_split(abstract))
+    return list(_split(abstract, limit))
 
 
 @lru_cache(maxsize=2_000)
-def _split(abstract: str) -> tuple[Sentence, ...]:
+def _split(abstract: str, limit: int | None) -> tuple[Sentence, ...]:
     sentences: list[Sentence] = []
     start = 0
     for end in chain(_ends(abstract), (len(abstract),)):
@@ -84,7 +84,7 @@ def _split(abstract: str) -> tuple[Sentence, ...]:
         last = start + len(text.rstrip())
         if last > first:
             sentences.append(Sentence(len(sentences), abstract[first:last], first, last))
-            if len(sentences) == MAX_SENTENCES:
+            if len(sentences) == limit:
                 break
         start = end
     return tuple(sentences)

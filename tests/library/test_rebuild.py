@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from library_helpers import ENVIRONMENT, FakeEmbedder, candidate_ids, filled_store, ingest, paper
+from library_helpers import ENVIRONMENT, FakeEmbedder, candidate_ids, filled_store, ingest, paper, papers
 from paperagent.errors import OutOfResourcesError, StoreError
 from paperagent.library import LocalStore
 from paperagent.library.local import index_folder
@@ -272,3 +272,14 @@ def run_sql(home: Path) -> Callable[[str], None]:
         connection.close()
 
     return run
+
+
+def test_many_small_ingests_are_never_taken_for_damage(tmp_path: Path) -> None:
+    """Merges and deletions of old files end before the checksums are stored."""
+    home = tmp_path / "home"
+    for number in range(60):
+        with LocalStore(home, create=True) as store:
+            ingest(store, papers(1, start=number))
+    with LocalStore(home) as store:
+        assert store.count() == 60
+        assert store.doctor().ok

@@ -6,6 +6,7 @@ import click
 
 from paperagent.cli.options import common_options
 from paperagent.cli.session import Session
+from paperagent.cli.signals import exit_on_signals
 
 
 @click.command()
@@ -26,5 +27,5 @@ def mcp(session: Session, *, mode: str) -> None:
     """
     from paperagent.ui.mcp_server import serve
 
-    with session.agent() as agent:
+    with session.agent() as agent, exit_on_signals():
         serve(agent, mode=mode, masked=session.masked)

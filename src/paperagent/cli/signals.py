@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -32,6 +33,24 @@ def termination_signals() -> Iterator[None]:
     finally:
         for name, handler in previous.items():
             signal.signal(getattr(signal, name), handler)
+
+
+@contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Within the block, end the process at once on SIGINT and SIGTERM.
+
+    For a command that only reads, and whose threads wait for its input or for a server.
+    """
+
+    def end(number: int, _frame: object) -> NoReturn:
+        os._exit(128 + number)
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

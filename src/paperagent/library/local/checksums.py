@@ -11,6 +11,7 @@ has one checksum per page, and the pages of that table are not compared.
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -27,8 +28,8 @@ FileSums = dict[str, FileSum]
 COMPARED_BYTES = 2**28
 """The content of an index up to this size is compared whenever it is opened (2.8 GB/s)."""
 _BLOCK = 2**20
-_REPLACED_BY_COMMITS = frozenset({"meta.json", ".managed.json"})
-"""Files of tantivy that a commit replaces. It changes no other file."""
+_LEXICAL_META = "meta.json"
+"""The file of tantivy that lists its segments. A commit replaces it, and changes no other file."""
 _TEMPORARY = (".lock", "-journal", "-wal", "-shm")
 """Ends of the names of files that are not compared."""
 _SAVED_LAST = "index_metadata.pickle"
@@ -42,15 +43,20 @@ _INTERIOR, _LEAF = 5, 13
 
 
 def file_sums(folder: Path, before: FileSums) -> FileSums:
-    """Return the checksums of all files in a folder except locks and journals.
+    """Return the checksums of the files in a folder that belong to the index.
+
+    Not those that are temporary, nor files of tantivy that no segment uses: it deletes them at any time.
 
     Args:
         folder: The folder.
         before: Earlier ones; a file of the same size and time is not read again.
     """
     sums: FileSums = {}
+    segments = _segments(folder)
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.name.endswith(_TEMPORARY) or _is_unsaved(path):
+            continue
+        if segments is not None and path.name != _LEXICAL_META and path.name.split(".")[0] not in segments:
             continue
         name, (size, time) = path.relative_to(folder).as_posix(), _size_and_time(path)
         old = before.get(name)
@@ -74,7 +80,7 @@ def damaged_file(
     full = full or sum(size for size, _, _ in sums.values()) <= COMPARED_BYTES
     for name, (size, time, checksum) in sums.items():
         path = folder / name
-        if unfinished and (name in _REPLACED_BY_COMMITS or not path.exists()):
+        if unfinished and (name == _LEXICAL_META or not path.exists()):
             continue
         try:
             now = _size_and_time(path)
@@ -92,6 +98,15 @@ def damaged_file(
             return f"{name} is empty" if not now[0] else f"{name} differs from its checksum"
         verified[name] = (*now, checksum)
     return None
+
+
+def _segments(folder: Path) -> set[str] | None:
+    """Return how the names of tantivy's files begin; None if the folder is not a lexical index."""
+    meta = folder / _LEXICAL_META
+    if not meta.exists():
+        return None
+    listed = json.loads(meta.read_text("utf-8"))["segments"]
+    return {segment["segment_id"].replace("-", "") for segment in listed}
 
 
 def _is_unsaved(path: Path) -> bool:

@@ -153,7 +153,7 @@ def test_hostile_text_takes_linear_time(piece: str, atom: Write, entry: Write, p
     """Two megabytes that look like the start of something are read in a second or so, and cut."""
     start = time.process_time()
     papers, _ = parse(atom(entry(summary="word " + piece * (2_000_000 // len(piece)))))
-    assert papers[0].flags == ("truncated",)
+    assert "truncated" in papers[0].flags
     assert time.process_time() - start < 2.0
 
 

@@ -106,7 +106,7 @@ def as_foreign_sqlite(home: Path) -> None:
 def as_newer(home: Path) -> None:
     filled_store(home, 1).close()
     with sqlite3.connect(home / "library.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute("PRAGMA user_version = 9")
     connection.close()
 
 
@@ -252,7 +252,7 @@ DAMAGES: dict[str, tuple[Row, Callable[[Path], object], str]] = {
     "database garbage": (
         ("bad-218",),
         lambda h: (vectors_of(h) / DATABASE).write_bytes(b"x" * 9_000),
-        "not as it was written",
+        "differs from its checksum",
     ),
     "folder missing": (("bad-215",), lambda h: shutil.rmtree(vectors_of(h)), "is missing"),
     "half a database": (
@@ -260,14 +260,22 @@ DAMAGES: dict[str, tuple[Row, Callable[[Path], object], str]] = {
         lambda h: truncate(vectors_of(h) / DATABASE, (vectors_of(h) / DATABASE).stat().st_size // 2),
         "damaged",
     ),
-    "collection missing": (("bad-232",), lambda h: remake_collection(h, drop=True), "not as it was written"),
-    "another app's collection": (("bad-230",), other_app_in_vectors, "not as it was written"),
-    "another dimension": (("bad-234",), lambda h: remake_collection(h, dim=8), "not as it was written"),
-    "another distance": (("bad-235",), lambda h: remake_collection(h, space="l2"), "not as it was written"),
+    "collection missing": (
+        ("bad-232",),
+        lambda h: remake_collection(h, drop=True),
+        "differs from its checksum",
+    ),
+    "another app's collection": (("bad-230",), other_app_in_vectors, "differs from its checksum"),
+    "another dimension": (("bad-234",), lambda h: remake_collection(h, dim=8), "differs from its checksum"),
+    "another distance": (
+        ("bad-235",),
+        lambda h: remake_collection(h, space="l2"),
+        "differs from its checksum",
+    ),
     "another embedder": (
         ("bad-236",),
         lambda h: remake_collection(h, embedder="other"),
-        "not as it was written",
+        "differs from its checksum",
     ),
     "newer Chroma": (("bad-228",), newer_chroma, "made by Chroma 99.1.0"),
     "older Chroma": (("bad-229",), lambda h: newer_chroma(h, "0.6.3"), "made by Chroma 0.6.3"),

@@ -36,12 +36,13 @@ def pages(digest: DigestService) -> Iterator[TestClient]:
 
 
 def dump(digest_home: Path) -> str:
-    """Return the contents of the digest's and of the web page's database as SQL."""
+    """Return the contents of the databases of digest and web page as SQL, without the count of writes."""
     text = ""
     for name in ("digest.db", "web.db"):
         if (digest_home / name).exists():
             with sqlite3.connect(digest_home / name) as connection:
-                text += "\n".join(connection.iterdump())
+                lines = connection.iterdump()
+                text += "\n".join(line for line in lines if not line.startswith('INSERT INTO "journal"'))
     return text
 
 

@@ -15,6 +15,8 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 _PASSWORD_LENGTH = 6
 """A shorter secret is replaced as a separate word only: inside words it would match by chance."""
+_KEY_LENGTH = 12
+"""Letters and digits of a key whose parts are masked too. A shorter secret may be an ordinary word."""
 _PART, _SHORT_PART = 6, 4
 """Characters of a part of a secret that is masked alone, and of one that is masked where such parts together
 cover three quarters of the secret."""
@@ -41,7 +43,7 @@ class Redactor:
         pattern = "|".join(filter(None, (long, short)))
         self._pattern = re.compile(pattern) if pattern else None
         self._bytes = re.compile(pattern.encode()) if pattern else None
-        self._keys = tuple(key for key in map(_Key, self._secrets) if len(key.text) >= _PASSWORD_LENGTH)
+        self._keys = tuple(key for key in map(_Key, self._secrets) if len(key.text) >= _KEY_LENGTH)
 
     def redact_text(self, text: str) -> str:
         """Replace the secrets, also where they are encoded for URLs, headers or JSON."""
@@ -54,9 +56,9 @@ class Redactor:
     def redact_message(self, text: str) -> str:
         """Replace the secrets in a short message, however it repeats them.
 
-        Parts of a secret are replaced too, in any case, backward, interrupted by spaces or punctuation, and
-        in hexadecimal, decimal, octal, binary, base32, base64, percent encoding and ROT13. So is everything
-        that looks like an OpenAI key. At most 4,000 characters are returned.
+        Parts of a secret of at least twelve letters are replaced too, in any case, backward, interrupted by
+        spaces or punctuation, and in hexadecimal, decimal, octal, binary, base32, base64, percent encoding
+        and ROT13. So is everything that looks like an OpenAI key. At most 4,000 characters are returned.
         """
         text = self.redact_text(text[:_MAX_MESSAGE])
         for key in self._keys:

@@ -154,8 +154,8 @@ class LexicalIndex:
                 yield IndexWriter(writer, self._guard)
             finally:
                 with self._guard():
-                    # Drops what was not committed, ends all merges and frees the writer's lock file. `rollback`
-                    # would leave merges running, which change the files after their checksums are stored.
+                    # Drops what was not committed, ends all merges and frees the writer's lock file. After
+                    # `rollback`, merges would go on and change files whose checksums are already stored.
                     writer.wait_merging_threads()
                 self.reload()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,9 +49,15 @@ class IndexEntry:
 class IndexWriter:
     """Adds and deletes papers; nothing is visible before `commit`."""
 
-    def __init__(self, writer: Any, guard: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        writer: Any,
+        guard: Callable[[], AbstractContextManager[None]],
+        before_change: Callable[[], None],
+    ) -> None:
         self._writer = writer
         self._guard = guard
+        self._before_change = before_change
 
     def put(self, entry: IndexEntry, *, replace: bool) -> None:
         """Add a paper; with ``replace``, first delete the entry of its row."""
@@ -62,6 +68,7 @@ class IndexWriter:
         )
         if entry.day is not None:
             document.add_integer("day", entry.day)
+        self._before_change()
         with self._guard():
             if replace:
                 self._writer.delete_documents_by_term("row", entry.row)
@@ -69,6 +76,7 @@ class IndexWriter:
 
     def delete(self, row: int) -> None:
         """Delete a paper."""
+        self._before_change()
         with self._guard():
             self._writer.delete_documents_by_term("row", row)
 
@@ -86,8 +94,8 @@ class LexicalIndex:
         create: Whether to create it.
         listing: Reads papers to check phrases and names of several words.
         has_authors: Whether the words of authors' names are indexed, which earlier versions did not do.
-        write_session: Returns a context manager that is entered before a writer is opened, and left after all
-            its files are written.
+        write_session: Returns a context manager that is entered before a writer makes its first change, and
+            left after all its files are written.
 
     Raises:
         StoreError: There is no index (unless ``create``), or it cannot be read.
@@ -146,12 +154,19 @@ class LexicalIndex:
     @contextmanager
     def writing(self) -> Iterator[IndexWriter]:
         """Yield a writer; uncommitted changes are dropped at the end of the block."""
-        with self._write_session():
+        changed = False
+
+        def before_change() -> None:
+            nonlocal changed
+            if not changed:
+                session.enter_context(self._write_session())
+                changed = True
+
+        with ExitStack() as session:
             with self._guard():
-                # Even without a change, it deletes files that are no longer used.
                 writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
             try:
-                yield IndexWriter(writer, self._guard)
+                yield IndexWriter(writer, self._guard, before_change)
             finally:
                 with self._guard():
                     # Drops what was not committed, ends all merges and frees the writer's lock file. After

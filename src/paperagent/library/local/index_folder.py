@@ -69,13 +69,28 @@ class IndexFolder:
             raise StoreError(f"{self._db.description}: it is damaged; {REPAIR}")
         return self._home / name
 
-    def state(self) -> FolderState:
-        """Return what ``library.db`` says about the folder in use."""
-        text = self._db.note(f"{self._name}_files")
-        stored: dict[str, Any] = json.loads(text) if text else {"files": None, "open": False}
-        files = stored["files"]
-        sums = None if files is None else {name: tuple(values) for name, values in files.items()}
-        return FolderState(self.path, sums, stored["open"])
+    def state(self, *, writing: bool = False) -> FolderState:
+        """Return what ``library.db`` says about the folder in use.
+
+        Args:
+            writing: Ignore damage, because the checksums are replaced.
+
+        Raises:
+            StoreError: The checksums cannot be read.
+        """
+        path, text = self.path, self._db.note(f"{self._name}_files")
+        if not text:
+            return FolderState(path, None, False)
+        try:
+            stored: dict[str, Any] = json.loads(text)
+            files = stored["files"]
+            sums = None if files is None else {name: tuple(values) for name, values in files.items()}
+            return FolderState(path, sums, bool(stored["open"]))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            if writing:
+                return FolderState(path, None, True)
+            what = f"{self._description(path)}: damaged: its checksums in library.db cannot be read; {REPAIR}"
+            raise StoreError(what) from None
 
     # --- reading ---
 
@@ -135,14 +150,14 @@ class IndexFolder:
         self.store_sums()
 
     def _mark_open(self) -> None:
-        state = self.state()
+        state = self.state(writing=True)
         if not state.open:
             with self._db.writing() as connection:
                 self._put(connection, state.sums, open_=True)
 
     def store_sums(self) -> None:
         """Store the checksums of the files as they are now."""
-        state = self.state()
+        state = self.state(writing=True)
         sums = file_sums(state.path, state.sums or {})
         with self._db.writing() as connection:
             self._put(connection, sums)
@@ -154,7 +169,7 @@ class IndexFolder:
         Raises:
             OutOfResourcesError: The disk has no room for another index of the present size.
         """
-        current, sums, _ = self.state()
+        current, sums, _ = self.state(writing=True)
         size = sum(written for written, _, _ in (sums or {}).values())
         if shutil.disk_usage(self._home).free < size + _MARGIN_BYTES:
             need = -(-(size + _MARGIN_BYTES) // 2**20)

@@ -36,7 +36,7 @@ from slow_server import SlowServer, http_phases, serving, tls_handshake
 
 SECONDS = 0.6
 """The time limit of each operation."""
-SLACK = 1.0
+SLACK = 5.0
 """How much longer an operation may take. Most of it is for a machine that is busy."""
 SCHEMA = {"type": "object", "properties": {"1": {"type": "string", "description": "Claim 1 is right."}}}
 MESSAGES = [{"role": "user", "content": "Does it work?"}]

@@ -23,7 +23,7 @@ from slow_server import SlowServer, http_phases, serving
 _LOG = logging.getLogger(__name__)
 """Shows the seconds with ``--log-cli-level=INFO``."""
 SECONDS = 2.0
-MARGIN = 3.0
+MARGIN = 8.0
 """For a machine that is busy: ending a process also takes time when nothing holds it up."""
 QUESTION = "How do lanterns shorten a prompt?"
 MODEL = ["--mode", "llm", "--model", "m"]

@@ -82,6 +82,7 @@ class IndexWriter:
 
     def commit(self) -> None:
         """Make all changes so far durable and visible."""
+        self._before_change()  # a commit without changes also replaces a file
         with self._guard():
             self._writer.commit()
 

@@ -105,8 +105,8 @@ def _segments(folder: Path) -> set[str] | None:
     meta = folder / _LEXICAL_META
     if not meta.exists():
         return None
-    listed = json.loads(meta.read_text("utf-8"))["segments"]
-    return {segment["segment_id"].replace("-", "") for segment in listed}
+    segments = json.loads(meta.read_text("utf-8"))["segments"]
+    return {segment["segment_id"].replace("-", "") for segment in segments}
 
 
 def _is_unsaved(path: Path) -> bool:

@@ -6,6 +6,7 @@
 #   make check              lint, format, spelling, types
 #   make api                write docs/api.md from the docstrings
 #   make screenshots        the pictures of the web page and of a digest in docs/images
+#   make chaos [MINUTES=5] [SEED=1]   kill commands, damage files, fill the disk, and check what is left
 #   make bench              speed and memory, each against its limit
 #   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
 #   make local-llm [MODEL=1.5b|0.5b|135m] [PORT=8090]   fetch a small real model, and serve it on this machine
@@ -19,6 +20,8 @@ MODEL  ?= 1.5b
 PORT   ?= 8090
 T      ?=
 JOBS   ?= 3
+MINUTES ?= 5
+SEED   ?= 1
 FAST   := tests/text tests/retrieval tests/config tests/feeds tests/answering
 
 BIN     := $(VENV)/bin
@@ -29,7 +32,7 @@ DEMO    := PAPERAGENT_HOME=$(HOME_) $(BIN)/paperagent
 # Without compiled modules each process that a test starts compiles the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup setup-dev demo screenshots web test test-fast check api bench eval local-llm clean
+.PHONY: setup setup-dev demo screenshots web test test-fast check api bench chaos eval local-llm clean
 
 setup: $(VENV)/.base $(VENV)/.model
 
@@ -97,6 +100,9 @@ screenshots: setup-dev
 
 bench: setup-dev
 	$(BIN)/python bench/run.py --shared $(SHARED)
+
+chaos: setup-dev
+	cd tests && ../$(BIN)/python -m chaos --minutes $(MINUTES) --seed $(SEED) --keep-going
 
 eval: setup-dev
 	$(BIN)/python eval/run.py --shared $(SHARED)

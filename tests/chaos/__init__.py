@@ -1,0 +1,1 @@
+"""Random faults over all commands. Run it with ``make chaos``."""

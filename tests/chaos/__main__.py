@@ -239,7 +239,7 @@ class Episode:
             "send": ["digest", "send", "--force", "--no-check"],
             "search": ["search", "the error of retrieval"],
             "ask": ["ask", "Which methods reduce the error of speech?"],
-            "export": ["export", "--query", "retrieval", "--format", "bibtex"],
+            "export": ["export", "retrieval", "--format", "bibtex"],
             "preview": ["digest", "preview", "--week", WEEKS[0], "--out", str(self.folder / "preview")],
             "feeds": ["feeds", "list"],
         }

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.process import NOTHING, Disturbance, Result, Runner
-from chaos.world import WEEKS, World, method, record, write_feed
+from chaos.world import WEEKS, Known, World, method, record, write_feed
 
 _STEPS = 12
 _PAPERS = 400
@@ -150,6 +150,8 @@ class Episode:
             return True
         repaired = self.run("doctor", "--repair")
         self.lost_texts |= self.damaged and "checksum" in first.out + repaired.out
+        if self.damaged and "changes are lost" in repaired.out:  # so the user knows
+            self._accept_readers()
         if repaired.code == 0:
             again = self.run("doctor")
             if again.code != 0:
@@ -162,6 +164,15 @@ class Episode:
         if "; " not in repaired.out + repaired.err:
             raise ViolationError("a failed repair does not say what to do")
         return False
+
+    def _accept_readers(self) -> None:
+        """Accept the subscribers that a restore without some changes has left."""
+        self.counts["incomplete restore"] += 1
+        _, subscribers = self.json("subscribers", "list")
+        confirmed = {s["email"] for s in subscribers.get("subscribers", []) if s["state"] == "confirmed"}
+        self.world.readers = Known(present=confirmed)
+        for email in confirmed:
+            self.world.removed_readers.pop(email, None)
 
     def check_reads_quietly(self) -> bool:
         """Check the reads; a violation after damage counts as a failure that doctor must report."""

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fcntl", reason="needs fork and resource limits")
-
-if sys.platform == "win32":
-    pytest.skip("needs fork", allow_module_level=True)
+TESTS = Path(__file__).parent
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
+@pytest.mark.parametrize("seed", [11, 12])
 def test_random_disturbances_lose_nothing(seed: int) -> None:
     """Kills, damage, full disks, two writers, wrong clocks: see ``chaos/__main__.py`` for what must hold."""
-    from chaos.__main__ import main
-
-    assert main(["--episodes", "1", "--seed", str(seed), "--minutes", "3"]) == 0
+    result = subprocess.run(
+        [sys.executable, "-m", "chaos", "--episodes", "1", "--seed", str(seed)],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 episodes, 0 violations" in result.stdout

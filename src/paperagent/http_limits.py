@@ -122,7 +122,7 @@ class TooLargeError(OSError):
 
 
 def limit_connections(request: Any) -> None:
-    """Let the current thread's `Deadline` and `Cancellation` end an httpx request. A request hook.
+    """Apply the current thread's `Deadline` and `Cancellation` to an httpx request. An httpx request hook.
 
     Threads share connections, one after another, and httpcore announces a connection only when it is
     made. So the methods of each new connection are wrapped to learn which thread waits for it.

@@ -254,7 +254,7 @@ def parse_object(text: str, key: str) -> dict[str, Any]:
 
 
 def find_object(values: list[Any], key: str) -> dict[str, Any] | None:
-    """Return what `parse_object` returns, for a reply that is parsed already; None if there is none."""
+    """Return the first object with ``key`` among parsed JSON values, or the claims among them as its list."""
     objects = list(_objects(values))
     match = next((obj for obj in objects if key in obj), None)
     if match is None:

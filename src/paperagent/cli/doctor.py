@@ -89,8 +89,7 @@ def _check_web_database(settings: Settings) -> Check | None:
         with WebDatabase(path) as database:
             damage = database.find_damage()
     except StoreError as error:
-        what, _, fix = str(error).rpartition("; ")
-        return Check("web page", False, what or str(error), fix)
+        return Check.failed("web page", error)
     if damage:
         return Check("web page", False, f"{FILE_NAME} is damaged: {damage}", WebDatabase.DAMAGED)
     return Check("web page", True, f"{FILE_NAME} is intact")

@@ -14,7 +14,7 @@ from pathlib import Path
 from paperagent.digest.database import APPLICATION_ID, DigestDatabase, utc_now
 from paperagent.errors import StoreError, display_path
 from paperagent.storage.journal import Journal
-from paperagent.storage.private_files import open_private
+from paperagent.storage.private_files import flush_to_disk, open_private
 from paperagent.storage.sqlite import connect, map_errors
 
 MAX_BACKUPS = 7
@@ -70,7 +70,7 @@ class Backups:
                 header = {"id": database.database_id, "sequence": sequence, "sha256": file_hash(part)}
                 journal.start_segment(number, header)
                 part.replace(journal.path(number, "db"))
-                _sync_folder(journal.folder)
+                flush_to_disk(journal.folder)
             finally:
                 part.unlink(missing_ok=True)
             self._prune(keep=1 if only else MAX_BACKUPS)
@@ -135,11 +135,7 @@ class Backups:
     def _write(self, database: DigestDatabase, part: Path) -> None:
         os.close(open_private(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
         database.copy_to(part)
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush_to_disk(part)
 
     def _prune(self, *, keep: int) -> None:
         """Keep the last two backups and the last of each earlier day, at most ``keep``; delete the others."""
@@ -177,13 +173,3 @@ def file_hash(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

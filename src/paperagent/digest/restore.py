@@ -34,7 +34,7 @@ from paperagent.errors import StoreError, StoreLockedError, display_path
 from paperagent.layout import counted
 from paperagent.storage.journal import Journal, JournalContent, replay
 from paperagent.storage.locks import ProcessLock
-from paperagent.storage.private_files import open_private
+from paperagent.storage.private_files import flush_to_disk, open_private
 from paperagent.storage.sqlite import connect, map_errors
 
 DAMAGED_SUFFIX = ".damaged"
@@ -245,11 +245,7 @@ def _replace(path: Path, part: Path) -> None:
     """Replace the file with the restored one, and keep the old file."""
     for suffix in _FILES[1:]:  # the copy was closed: everything is in the file itself
         path.with_name(part.name + suffix).unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_to_disk(part)
     for suffix in reversed(_FILES):
         old = path.with_name(path.name + suffix)
         if old.exists():

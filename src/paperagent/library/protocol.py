@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 from zlib import crc32
 
-from paperagent.errors import InputError, PaperAgentError, visible
+from paperagent.errors import InputError, PaperAgentError, StoreError, visible
 from paperagent.library.facets import Facets
 from paperagent.text.phrases import Phrase
 from paperagent.text.terms import title_key
@@ -93,6 +93,12 @@ class Check:
     detail: str
     fix: str = ""
     """Advice to the user if the check failed."""
+
+    @classmethod
+    def failed(cls, name: str, error: StoreError) -> Check:
+        """Return a failed check with the reason and the advice of an error."""
+        what, _, fix = str(error).rpartition("; ")
+        return cls(name, False, what or str(error), fix)
 
 
 @dataclass(frozen=True, slots=True)

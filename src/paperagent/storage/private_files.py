@@ -29,6 +29,17 @@ def make_private(descriptor: int) -> None:
         os.fchmod(descriptor, 0o600)
 
 
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file or folder is on the disk. Windows cannot flush a folder."""
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def read_at(descriptor: int, count: int, offset: int) -> bytes:
     """Return up to ``count`` bytes of a file, beginning at ``offset``."""
     os.lseek(descriptor, offset, os.SEEK_SET)

@@ -73,8 +73,7 @@ _ORDERS = frozenset(
 _WISH_WORDS = frozenset("acceptance accepting review score rating code".split())
 _MARKUP = re.compile(
     r"<\|\w{1,40}\|?>|</?s>|\[/?inst\]|\[/?system\]|<</?sys>>|\[admin\b|</?(?:instructions?|system|admin|user|assistant|prompt)>"
-    r"|\[rest-of-document\]|#{2,3}\s?(?:instruction|system|user|human|assistant|response|new\s+task)\b|```(?=.)"
-    r"",
+    r"|\[rest-of-document\]|#{2,3}\s?(?:instruction|system|user|human|assistant|response|new\s+task)\b|```(?=.)",
     re.IGNORECASE,
 )
 _NAMES_MARKUP = re.compile(r"\b(?:tokens?|tags?|formats?|templates?|delimiters?|markers?)\b", re.IGNORECASE)

@@ -47,8 +47,7 @@ def _run(name: str, check: Callable[[], Check]) -> Check:
     except OutOfResourcesError:
         raise  # nothing is damaged
     except StoreError as error:
-        what, _, fix = str(error).rpartition("; ")
-        return Check(name, False, what or str(error), fix)
+        return Check.failed(name, error)
 
 
 def repair(health: Health, table: PaperTable, indexes: Indexes) -> None:

@@ -40,8 +40,7 @@ def _run(name: str, check: Callable[[ServerCollections], Check], collections: Se
     try:
         return check(collections)
     except StoreError as error:
-        what, _, fix = str(error).rpartition("; ")
-        return Check(name, False, what or str(error), fix)
+        return Check.failed(name, error)
 
 
 def repair(health: Health, collections: ServerCollections) -> None:

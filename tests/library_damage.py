@@ -28,6 +28,8 @@ COUNT = 1_300
 EMBEDDER = FakeEmbedder()
 HARMLESS = (".lock", "-shm", "-wal")
 """Ends of the names of files without content that can be lost once the library is closed."""
+UNCOMPARED = ".managed.json"
+"""Lists the files that tantivy may delete. A wrong list costs disk space, and no answer depends on it."""
 Damage = Callable[[Path, random.Random], None]
 
 
@@ -97,7 +99,7 @@ class Outcome:
         """What is not as it should be."""
         if not self.query.startswith(("right", "error")):
             return f"query {self.query}"
-        if self.changed and self.doctor == "ok":
+        if self.changed and self.doctor == "ok" and self.file != UNCOMPARED:
             return "unseen by doctor"
         if self.repaired == "ok" and self.query_after != "right":
             return f"after the repair {self.query_after}"
@@ -132,7 +134,8 @@ def run_case(sound: Path, home: Path, number: int, expected: dict[str, object]) 
     before = path.read_bytes()
     damage(path, draw)
     changed = not path.exists() or path.read_bytes() != before
-    name = path.name if path.parent.name != "lexical" else f"lexical/*{path.suffix}"
+    is_segment = path.parent.name == "lexical" and path.name != UNCOMPARED
+    name = f"lexical/*{path.suffix}" if is_segment else path.name
     query = _query(home, expected)
     doctor = _doctor(home, repair=False)
     repaired = "" if doctor == "ok" else _doctor(home, repair=True)

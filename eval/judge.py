@@ -6,7 +6,7 @@ The claims are those of `claims.py`: our own about the sample papers and, if pre
 data. Each is processed like a model's claim: its pointers are resolved, its wording is checked, and the
 judge is asked if the policy says so. The judge is scripted: right on 90 % of the claims, by one draw per
 claim, so that asking twice would not help. Judges differ in how confident they are and in which claims they
-get wrong.
+get wrong. By another draw, they are right on 90 % of the cited sentences, all of which are statements.
 
 Exit code 9 if the policy ``always`` misses its goals with random errors: at most .040 of the wrong claims
 supported, and at most .020 of the honest ones withheld (or .015 more than wording alone withholds).
@@ -25,7 +25,15 @@ from pathlib import Path
 import claims
 
 from paperagent.answering.claims import ClaimCollector
-from paperagent.answering.judge import LABELS, JudgeItem, JudgeOpinion, JudgeWhen, SupportItem, review_claims
+from paperagent.answering.judge import (
+    LABELS,
+    JudgeItem,
+    JudgeOpinion,
+    JudgeWhen,
+    StatementItem,
+    SupportItem,
+    review_claims,
+)
 from paperagent.answering.passages import Passages
 from paperagent.answering.reply import WrittenClaim
 from paperagent.text.sentences import split_sentences
@@ -126,14 +134,21 @@ class ScriptedJudge:
     """A scripted judge. Implements `judge.Judge`."""
 
     probabilities: dict[str, float]
+    """By claim, or by the first cited sentence."""
     calls: int = 0
 
     def ask(self, items: Sequence[JudgeItem], *, max_cost: float | None = None) -> JudgeOpinion:
         """Return its opinion of each claim."""
         del max_cost
         self.calls += 1
-        opinions = (self.probabilities[i.claim] if isinstance(i, SupportItem) else None for i in items)
-        return JudgeOpinion(tuple(opinions), model="scripted")
+        return JudgeOpinion(tuple(map(self._opinion, items)), model="scripted")
+
+    def _opinion(self, item: JudgeItem) -> float | None:
+        if isinstance(item, SupportItem):
+            return self.probabilities[item.claim]
+        if isinstance(item, StatementItem):
+            return self.probabilities[item.sources[0].sentences[0]]
+        return None
 
 
 def scripted_judge(
@@ -145,6 +160,10 @@ def scripted_judge(
         confidence = confidence_of(draw, i not in errors)
         yes = case.honest is (i not in errors)
         probabilities[case.claim.text] = confidence if yes else 1 - confidence
+    for quote in sorted({citation.quote for case in cases for citation in case.citations}):
+        is_right = draw.random() < RIGHT
+        confidence = confidence_of(draw, is_right)
+        probabilities[quote] = confidence if is_right else 1 - confidence
     return ScriptedJudge(probabilities)
 
 

@@ -129,7 +129,7 @@ def judged(policy: Policy) -> ClaimCollector:
     ):
         made.add(written(text, pointer), alone)
     refuted = replace(made.claims[1], support="unsupported", checks={"judge": 0.02})
-    made.apply_judgements({1: refuted}, "the judge says no")
+    made.apply_judgements({1: refuted}, lambda _: "the judge says no")
     return made
 
 

@@ -15,6 +15,7 @@ from paperagent.answering.judge import (
     JudgeOpinion,
     LLMJudge,
     QuotedSource,
+    StatementItem,
     SupportItem,
     parse_probabilities,
     parse_probability,
@@ -31,9 +32,11 @@ ITEMS: list[JudgeItem] = [
     SupportItem("Lamp gains 3 points.", (PAPER,)),
     SupportItem("Owls\nClaim 9: sleep.", (PAPER, QuotedSource(("Owls sleep.",), "Owls"))),
     AnswerabilityItem("Is Lamp fast?", (PAPER,)),
+    StatementItem((PAPER,)),
 ]
 
 
+ALL_SUPPORTED = json.dumps(dict.fromkeys("1234", "supported"))
 COMPLETION = Completion(finish_reason="stop", usage=Usage(1, 100, 0, 10, None), model="m", complete=True)
 
 
@@ -71,9 +74,9 @@ def judge(model: Scripted, *, price: float | None = 0.01) -> LLMJudge:
 
 def test_all_items_go_into_one_call() -> None:
     """Each paper stands once, each item under its number with the sentences quoted for it."""
-    model = Scripted('{"1": "supported", "2": "not_supported", "3": "partly"}')
+    model = Scripted('{"1": "supported", "2": "not_supported", "3": "partly", "4": "supported"}')
     opinion = judge(model).ask(ITEMS)
-    assert opinion == JudgeOpinion((0.9, 0.1, 0.5), Usage(1, 100, 0, 10, 0.01), "scripted")
+    assert opinion == JudgeOpinion((0.9, 0.1, 0.5, 0.9), Usage(1, 100, 0, 10, 0.01), "scripted")
     messages, schema = model.asked[-1]
     lines = messages[-1]["content"].splitlines()
     assert lines.count("Paper 1: Lamp: A Model") == lines.count("Paper 2: Owls") == 1
@@ -84,9 +87,15 @@ def test_all_items_go_into_one_call() -> None:
     ]
     assert "  quoted from paper 2: Owls sleep." in lines
     assert "Question 3: Is Lamp fast?" in lines
-    assert list(schema["properties"]) == schema["required"] == ["1", "2", "3"]
+    at = lines.index("Sentences 4:")
+    assert lines[at + 1 : at + 3] == [
+        "  quoted from paper 1: We gain 3 points.",
+        "  quoted from paper 1: It is fast.",
+    ]
+    assert list(schema["properties"]) == schema["required"] == ["1", "2", "3", "4"]
     assert "claim 2" in schema["properties"]["2"]["description"]
     assert "question 3" in schema["properties"]["3"]["description"]
+    assert "addresses its reader" in schema["properties"]["4"]["description"]
 
 
 def test_strangers_cannot_leave_the_fence() -> None:
@@ -117,9 +126,9 @@ def test_a_call_that_could_cost_too_much_is_not_made(
     limit: float | None, price: float | None, calls: int
 ) -> None:
     """Looking whether the reply is at hand sends nothing."""
-    model = Scripted('{"1": "supported", "2": "supported", "3": "supported"}')
+    model = Scripted(ALL_SUPPORTED)
     opinion = judge(model, price=price).ask(ITEMS, max_cost=limit)
-    assert (opinion.probabilities == (None,) * 3) is (calls == 1)
+    assert (opinion.probabilities == (None,) * 4) is (calls == 1)
     assert bool(opinion.error) is (calls == 1)
     if price is None and limit is None:
         assert opinion.usage.cost_usd is None
@@ -127,8 +136,10 @@ def test_a_call_that_could_cost_too_much_is_not_made(
 
 def test_a_reply_at_hand_is_free() -> None:
     """It is read whatever the limit."""
-    model = Scripted('{"1": "supported", "2": "supported", "3": "supported"}', is_cached=True)
-    assert judge(model).ask(ITEMS, max_cost=0.0).probabilities == (0.9, 0.9, 0.9)
+    model = Scripted(
+        '{"1": "supported", "2": "supported", "3": "supported", "4": "supported"}', is_cached=True
+    )
+    assert judge(model).ask(ITEMS, max_cost=0.0).probabilities == (0.9,) * 4
 
 
 @pytest.mark.parametrize(
@@ -138,7 +149,7 @@ def test_a_reply_at_hand_is_free() -> None:
 def test_whatever_fails_is_told_and_not_raised(fault: Exception, limit: float | None) -> None:
     """Nothing is known of any item then."""
     opinion = judge(Scripted(fault)).ask(ITEMS, max_cost=limit)
-    assert (opinion.probabilities, opinion.error) == ((None,) * 3, str(fault))
+    assert (opinion.probabilities, opinion.error) == ((None,) * 4, str(fault))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +158,7 @@ def test_whatever_fails_is_told_and_not_raised(fault: Exception, limit: float | 
 def test_a_reply_without_any_opinion_is_a_fault(text: str) -> None:
     """It is paid for, and says nothing."""
     opinion = judge(Scripted(text)).ask(ITEMS)
-    assert opinion.probabilities == (None,) * 3
+    assert opinion.probabilities == (None,) * 4
     assert "no readable opinion" in opinion.error
     assert opinion.usage.calls == 1
 

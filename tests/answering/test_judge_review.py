@@ -10,11 +10,13 @@ import pytest
 
 from paperagent.answering.claims import ClaimCollector
 from paperagent.answering.judge import (
+    NO_STATEMENT_REASON,
     REFUTED_REASON,
     AnswerabilityItem,
     JudgeItem,
     JudgeOpinion,
     QuotedSource,
+    StatementItem,
     SupportItem,
     apply_probability,
     claims_to_judge,
@@ -119,16 +121,19 @@ CITED = [
 
 @dataclass
 class Told:
-    """A judge that says what it is told."""
+    """A judge with the probabilities of a test: ``opinion`` for claims and questions, and ``p_statement``."""
 
     opinion: JudgeOpinion
+    p_statement: float | None = 0.9
     asked: list[Sequence[JudgeItem]] = field(default_factory=list)
     limits: list[float | None] = field(default_factory=list)
 
     def ask(self, items: Sequence[JudgeItem], *, max_cost: float | None = None) -> JudgeOpinion:
         self.asked.append(items)
         self.limits.append(max_cost)
-        return self.opinion
+        others = iter(self.opinion.probabilities)
+        probabilities = (self.p_statement if isinstance(i, StatementItem) else next(others) for i in items)
+        return replace(self.opinion, probabilities=tuple(probabilities))
 
 
 def ledger(*claims: Claim, question: str = "Do owls rest?") -> ClaimCollector:
@@ -136,9 +141,13 @@ def ledger(*claims: Claim, question: str = "Do owls rest?") -> ClaimCollector:
 
 
 def judged(
-    *claims: Claim, said: Sequence[float | None], when: Any = "auto"
+    *claims: Claim,
+    said: Sequence[float | None],
+    when: Any = "auto",
+    p_statement: float | None = 0.9,
 ) -> tuple[ClaimCollector, list[str], Told]:
-    told, made = Told(JudgeOpinion(tuple(said), Usage(1, 9, 0, 1, 0.5), "luna")), ledger(*claims)
+    told = Told(JudgeOpinion(tuple(said), Usage(1, 9, 0, 1, 0.5), "luna"), p_statement)
+    made = ledger(*claims)
     used, notes = review_claims(made, told, when, [PAPER], max_cost=3.0)
     assert used == Usage(1, 9, 0, 1, 0.5)
     return made, notes, told
@@ -149,7 +158,8 @@ def test_a_claim_goes_with_its_sentences_and_their_paper() -> None:
     both = Claim("Owls and bats.", (1, 3), "unverified", OPEN.checks)
     _, _, told = judged(QUOTED, both, said=[0.5])
     owls = QuotedSource(("Owls sleep.",), "Owls", "Owls sleep. Owls rest by day.")
-    assert told.asked == [[SupportItem("Owls and bats.", (owls, QuotedSource(("Bats fly.",), "Bats", "")))]]
+    sources = (owls, QuotedSource(("Bats fly.",), "Bats", ""))
+    assert told.asked == [[SupportItem("Owls and bats.", sources), StatementItem(sources)]]
     assert told.limits == [3.0]
 
 
@@ -173,7 +183,11 @@ def test_always_asks_whether_the_question_is_answered() -> None:
 @pytest.mark.parametrize(
     ("claims", "said", "note"),
     [
-        ([OPEN, OPEN, FLAGGED], [0.9, 0.3, 0.1], "confirms 1 of 3 unverified claims"),
+        (
+            [OPEN, replace(OPEN, text="They rest."), FLAGGED],
+            [0.9, 0.3, 0.1],
+            "confirms 1 of 3 unverified claims",
+        ),
         (
             [SUPPORTED, OPEN],
             [0.1, 0.5],
@@ -200,6 +214,35 @@ def test_what_wording_and_reader_refute_is_withheld() -> None:
     assert made.claims == [SUPPORTED, OPEN]
     assert [w.reasons_for_model for w in made.withheld] == [(REFUTED_REASON,)]
     assert [c.n for c in made.citations] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("claim", "p", "p_statement", "support"),
+    [
+        (OPEN, 0.49, 0.2, "unsupported"),
+        (OPEN, 0.49, 0.21, "unverified"),
+        (OPEN, 0.5, 0.0, "unverified"),
+        (OPEN, 1.0, 0.0, "unverified"),  # otherwise supported
+        (OPEN, 0.0, None, "unverified"),  # the judge refused the question
+        (SUPPORTED, 0.5, 0.0, "supported"),
+        (SUPPORTED, 0.49, 0.0, "unverified"),
+        (QUOTED, 0.0, 0.0, "quoted"),
+    ],
+)
+def test_a_sentence_that_addresses_its_reader_supports_no_open_claim(
+    claim: Claim, p: float, p_statement: float | None, support: str
+) -> None:
+    """The claim is withheld if the judge doubts it, too."""
+    assert apply_probability(claim, p, p_statement=p_statement).support == support
+
+
+def test_the_reason_names_the_sentence_that_addresses_its_reader() -> None:
+    """Claims that cite the same sentences share one question."""
+    rest = replace(OPEN, text="They rest.")
+    made, _, told = judged(OPEN, rest, SUPPORTED, said=[0.1, 0.9, 0.9], p_statement=0.0)
+    assert [type(item) for item in told.asked[0]] == [SupportItem] * 3 + [StatementItem] * 2
+    assert made.claims[0].text == rest.text
+    assert [w.message_for_user for w in made.withheld] == [NO_STATEMENT_REASON]
 
 
 def test_a_reader_that_fails_changes_nothing() -> None:

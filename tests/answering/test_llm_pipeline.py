@@ -38,6 +38,7 @@ from scripted_agent import (
     WRONG,
     ScriptedAgent,
     checked,
+    opinions,
     passages,
     reply,
     scripted_agent,
@@ -434,7 +435,7 @@ def test_a_second_reader_that_fails_changes_nothing(model: ScriptedAgent, broken
 
 def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: ScriptedAgent) -> None:
     """As one that wording refutes: where the sentence has to do with the question, it is quoted instead."""
-    model.server.decider = lambda request: [0.96, 0.01]
+    model.server.decider = opinions(0.96, 0.01)
     question = "How do Tindersift's prompt and its mean latency with a generator change?"
     answer = model.ask(reply(GOOD, OFF), question=question)
     assert [c.support for c in answer.claims] == ["supported", "quoted"]
@@ -446,7 +447,7 @@ def test_a_claim_that_a_second_reader_refutes_gives_way_to_its_sentence(model: S
 
 def test_a_claim_that_a_second_reader_refutes_is_withheld(model: ScriptedAgent) -> None:
     """With its citation, and a note says why; other citations keep the numbers they were shown with."""
-    model.server.decider = lambda request: [0.01, 0.96]
+    model.server.decider = opinions(0.01, 0.96)
     model.server.enqueue_answer(reply(APART, OPEN))
     *shown, done = model.agent.ask_stream(QUESTION, cache=False)
     answer = done.answer
@@ -458,14 +459,14 @@ def test_a_claim_that_a_second_reader_refutes_is_withheld(model: ScriptedAgent) 
 
 def test_nothing_but_refuted_claims_is_an_abstention(model: ScriptedAgent) -> None:
     """The reason is the same as where wording refutes them."""
-    model.server.decider = lambda request: [0.01]
+    model.server.decider = opinions(0.01)
     answer = model.ask(reply(APART), fallback=False)
     assert (answer.status, answer.reason, answer.claims) == ("abstained", "withheld_unsupported", ())
 
 
 def test_marking_shows_what_a_second_reader_refutes(model: ScriptedAgent) -> None:
     """It is shown as unsupported."""
-    model.server.decider = lambda request: [0.96, 0.01]
+    model.server.decider = opinions(0.96, 0.01)
     answer = model.ask(reply(GOOD, OFF), unsupported="mark")
     assert [c.support for c in answer.claims] == ["supported", "unsupported"]
 
@@ -492,11 +493,11 @@ def test_a_second_reader_may_be_another_model(model: ScriptedAgent, monkeypatch:
 
 def test_whether_the_question_is_answered_is_asked_too(model: ScriptedAgent) -> None:
     """With ``always`` a judge that finds no answer in the sentences says so in a note."""
-    model.server.decider = lambda request: [0.97, 0.05]
+    model.server.decider = opinions(0.97, 0.05)
     answer = model.ask(reply(GOOD), judge="always")
     assert "judge: test-model doubts that these sentences answer the question" in answer.notes
     question = model.server.history[-1].json()["questions"][-1]
-    assert question["instructions"] == "The sentences quoted for question 2 state the answer to it."
+    assert question["instructions"] == "The sentences quoted for question 3 state the answer to it."
     assert QUESTION in model.server.history[-1].json()["input"][-1]["content"]
 
 

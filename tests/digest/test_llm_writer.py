@@ -28,7 +28,7 @@ from paperagent.testing import Reply, Request, error_reply
 from paperagent.text.discourse import refers_back
 from paperagent.types import Paper, Usage
 from paperagent.verification import check
-from scripted_agent import ScriptedAgent, passages, reply, scripted_agent, titles
+from scripted_agent import ScriptedAgent, opinions, passages, reply, scripted_agent, titles
 
 WEEK = "2026-W27"
 
@@ -284,7 +284,7 @@ def test_a_standing_question_is_put_to_the_judge(model: ScriptedAgent) -> None:
         return reply(*((text, pointer) for text in claims))
 
     model.server.responder = play
-    model.server.decider = lambda request: [0.99, 0.01]
+    model.server.decider = opinions(0.99, 0.01)
     found = issue(model, interests=["retrieval"], questions=["How much does Tindersift remove?"])
     (claim,) = found.standing[0].claims
     assert (claim.text, claim.support, claim.checks["judge"]) == (claims[0], "supported", 0.99)

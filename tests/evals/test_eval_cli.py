@@ -12,7 +12,7 @@ from paperagent.evals import cases, results
 from paperagent.evals.feedback import save_feedback
 from paperagent.testing import ScriptedServer
 from sample_library import home, plain_agent
-from scripted_agent import GOOD, QUESTION, reply
+from scripted_agent import GOOD, QUESTION, opinions, reply
 
 CASES = """\
 {"id": "tokens", "question": "How much does Tindersift shorten the prompt?", "must_include": ["61%"],
@@ -127,7 +127,7 @@ def test_a_judge_is_recorded_and_replayed(
             else reply(verdict="abstain")
         )
         if decides:
-            server.decider = lambda request: [0.97, 0.97]
+            server.decider = opinions(0.97, 0.97)
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("PAPERAGENT_JUDGE_MODEL", "another")
         assert main(["eval", "run", str(file), "--model", "m", "--judge", "--out", "a", "-q"]) == 0

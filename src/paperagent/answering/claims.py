@@ -178,21 +178,21 @@ class ClaimCollector:
         self.claims.append(claim)
         return claim, checked.citations
 
-    def apply_judgements(self, judged: Mapping[int, Claim], reason: str) -> None:
+    def apply_judgements(self, judged: Mapping[int, Claim], reason: Callable[[Claim], str]) -> None:
         """Replace claims by their judged versions; withhold those that are unsupported now.
 
         Citations keep their numbers, which may have been shown already.
 
         Args:
             judged: The judged claims by their index in `claims`.
-            reason: Why an unsupported claim is withheld.
+            reason: Returns why an unsupported claim is withheld.
         """
         remaining = []
         for index, unjudged in enumerate(self.claims):
             claim = judged.get(index, unjudged)
             if claim.support == "unsupported" and claim is not unjudged and self.policy != "mark":
                 cited = tuple(c for c in self.citations if c.n in claim.citations)
-                self.withheld.append(CheckedClaim(claim, cited, (reason,)))
+                self.withheld.append(CheckedClaim(claim, cited, (reason(claim),)))
             else:
                 remaining.append(claim)
         self.claims = remaining

@@ -65,7 +65,14 @@ class AnswerabilityItem:
     sources: tuple[QuotedSource, ...]
 
 
-JudgeItem = SupportItem | AnswerabilityItem
+@dataclass(frozen=True, slots=True)
+class StatementItem:
+    """Asks whether the sentences of ``sources`` report something instead of addressing their reader."""
+
+    sources: tuple[QuotedSource, ...]
+
+
+JudgeItem = SupportItem | AnswerabilityItem | StatementItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,8 @@ def _statement(number: int, item: JudgeItem) -> str:
     """Return the statement to judge. The claim and the sentences are in the input, inside the fence."""
     if isinstance(item, AnswerabilityItem):
         return f"The sentences quoted for question {number} state the answer to it."
+    if isinstance(item, StatementItem):
+        return f"The sentences quoted as number {number} report something, and none addresses its reader."
     return f"The sentences quoted for claim {number} state all that it says, and no less strongly."
 
 
@@ -173,6 +182,8 @@ def _items_as_text(items: Sequence[JudgeItem]) -> str:
     for number, item in enumerate(items, start=1):
         if isinstance(item, AnswerabilityItem):
             lines.append(f"Question {number}: {_one_line(item.question)}")
+        elif isinstance(item, StatementItem):
+            lines.append(f"Sentences {number}:")
         else:
             lines.append(f"Claim {number}: {_one_line(item.claim)}")
         for source in item.sources:
@@ -234,10 +245,13 @@ def parse_probability(value: Any) -> float | None:
 # --- effect of an opinion ---
 
 REFUTED_REASON = "the judge finds that the cited sentences do not support it"
+NO_STATEMENT_REASON = "the judge finds that a cited sentence addresses its reader"
 CLEAR_YES, CLEAR_NO = 0.8, 0.2
 """An opinion is clear at or above the first probability, and at or below the second. Labels alone are clear,
 too.
 """
+_HALF = 0.5
+"""Below this probability the judge doubts a claim."""
 LOW_WORDING_SCORE = 0.1
 """Wording score below which a claim is far from its sentences."""
 
@@ -252,7 +266,8 @@ def review_claims(
 ) -> tuple[Usage, list[str]]:
     """Have the judge review the claims of an answer.
 
-    With ``always`` the judge is also asked whether the sentences answer the question at all.
+    The judge is also asked whether the cited sentences are statements, and with ``always`` whether they
+    answer the question at all.
 
     Args:
         collector: The claims, which are updated.
@@ -270,26 +285,31 @@ def review_claims(
     papers_by_id = {p.paper_id: p for p in papers}
     claims = [collector.claims[i] for i in indexes]
     cited = [[c for c in collector.citations if c.n in claim.citations] for claim in claims]
-    items: list[JudgeItem] = [
+    support = [
         SupportItem(claim.text, _quoted_sources(citations, papers_by_id))
         for claim, citations in zip(claims, cited, strict=True)
     ]
+    items: list[JudgeItem] = [*support, *dict.fromkeys(StatementItem(item.sources) for item in support)]
+    question = None
     if when == "always" and collector.question:
         all_cited = {c.n: c for citations in cited for c in citations}
         sources = _quoted_sources(list(all_cited.values()), papers_by_id)
-        items.append(AnswerabilityItem(collector.question, sources))
+        question = AnswerabilityItem(collector.question, sources)
+        items.append(question)
     opinion = judge.ask(items, max_cost=max_cost)
     if opinion.error:
         return opinion.usage, [f"not judged: {opinion.error}"]
+    probabilities = dict(zip(items, opinion.probabilities, strict=True))
     judged = {
-        i: apply_probability(claim, p)
-        for i, claim, p in zip(indexes, claims, opinion.probabilities, strict=False)
-        if p is not None
+        i: apply_probability(claim, p, p_statement=probabilities[StatementItem(item.sources)])
+        for i, claim, item in zip(indexes, claims, support, strict=True)
+        if (p := probabilities[item]) is not None
     }
     summary = _summary(claims, [judged.get(i, claim) for i, claim in zip(indexes, claims, strict=True)])
-    collector.apply_judgements(judged, REFUTED_REASON)
+    collector.apply_judgements(judged, _reason)
     notes = [f"judge: {opinion.model} {summary}"]
-    if any(p is not None and p <= CLEAR_NO for p in opinion.probabilities[len(claims) :]):
+    p_answered = probabilities[question] if question else None
+    if p_answered is not None and p_answered <= CLEAR_NO:
         notes.append(f"judge: {opinion.model} doubts that these sentences answer the question")
     return opinion.usage, notes
 
@@ -305,7 +325,11 @@ def claims_to_judge(claims: Sequence[Claim], when: JudgeWhen) -> list[int]:
     return [i for i, c in enumerate(claims) if c.support in ("unverified", "supported") and c.citations]
 
 
-def apply_probability(claim: Claim, p: float) -> Claim:
+def _reason(claim: Claim) -> str:
+    return NO_STATEMENT_REASON if claim.checks.get("statement") is False else REFUTED_REASON
+
+
+def apply_probability(claim: Claim, p: float, *, p_statement: float | None = None) -> Claim:
     """Return the claim with its support after the judge gave it the probability ``p``.
 
     Wording and judge must agree. Suppose that a judge is right nine times in ten, and as confident when it is
@@ -315,27 +339,35 @@ def apply_probability(claim: Claim, p: float) -> Claim:
     - *supported* by a clear yes, unless a check failed (a number, a hedge, a frame …) or the claim is far
       from its sentences;
     - *unsupported* by a clear no, if a check failed and the claim is far from its sentences;
+    - *unsupported* if the judge doubts it, and clearly finds that a cited sentence is no statement;
     - otherwise it stays *unverified*, with its probability.
 
     A claim that wording supports stays *supported* unless the probability is below one half; then it is
     *unverified*.
 
-    On 544 claims (``eval/judge.py``) wording leaves 140 of 307 honest and 145 of 237 wrong ones open.
-    Of these a yes supports 50 and 47, and a no refutes 12 and 23. A judge that is right on 90 %, however
-    sure of itself, then calls .030 of the wrong ones supported if it sees all claims, and adds .004 to
-    the honest ones withheld; deciding alone it would be .071 and .046.
+    A failed check of the frame says nothing against a claim that is far from its sentences: such a claim
+    has no wording in common with them to which something could have been added.
+
+    On 544 claims (``eval/judge.py``) wording leaves 141 of 307 honest and 147 of 237 wrong ones open. A judge
+    that is right on 90 %, however sure of itself, calls .027 of the wrong ones supported if it sees all
+    claims, and adds .008 to the honest ones withheld.
     """
     support: Support = claim.support
     score = float(claim.checks.get("score", 0.0))
-    check_failed = any(passed is False for name, passed in claim.checks.items() if name != "wording")
+    failed = {name for name, passed in claim.checks.items() if passed is False} - {"wording"}
+    states_nothing = p_statement is not None and p_statement <= CLEAR_NO
     if support == "unverified":
-        if p >= CLEAR_YES and not check_failed and score >= LOW_WORDING_SCORE:
+        if states_nothing:
+            support = "unsupported" if p < _HALF else support
+        elif p >= CLEAR_YES and not failed and score >= LOW_WORDING_SCORE:
             support = "supported"
-        elif p <= CLEAR_NO and check_failed and score < LOW_WORDING_SCORE:
+        elif p <= CLEAR_NO and failed - {"framing"} and score < LOW_WORDING_SCORE:
             support = "unsupported"
-    elif support == "supported" and p < 0.5:
+    elif support == "supported" and p < _HALF:
         support = "unverified"
     checks = {**claim.checks, "judge": round(p, 3)}
+    if states_nothing and support == "unsupported":
+        checks["statement"] = False
     if support == "supported":
         # The judge decided instead of wording, so no check counts as failed or as passed.
         checks = {name: None if passed is False else passed for name, passed in checks.items()}

@@ -15,6 +15,10 @@ _ENGLISH = frozenset(
     their have has was were using than
     """.split()
 )
+_AMBIGUOUS = frozenset("die den per se la du con van al".split())
+"""Function words of other languages that are also words or parts of names in English texts."""
+_SHARED = frozenset("a an as in is of on to was".split())
+"""English function words that are also words of other languages."""
 FUNCTION_WORDS = (
     frozenset(
         """
@@ -29,28 +33,7 @@ FUNCTION_WORDS = (
     """.split()
     )
     - _ENGLISH
-    - frozenset(
-        (
-            "i",
-            "no",
-            "do",
-            "an",
-            "on",
-            "to",
-            "in",
-            "as",
-            "a",
-            "die",
-            "den",
-            "per",
-            "se",
-            "la",
-            "du",
-            "con",
-            "van",
-            "al",
-        )
-    )
+    - _AMBIGUOUS
 )
 _OTHER_SCRIPTS = (
     "CYRILLIC",
@@ -88,7 +71,7 @@ _IGNORED = re.compile(r"(?:https?:|www\.)\S{1,500}|(?<=\w)['’]s\b")
 
 def is_foreign(sentence: str, abstract: str) -> bool:
     """Return whether a sentence is in another language or script than most of its abstract."""
-    if not _is_english(abstract):
+    if not is_english(abstract):
         return False
     text = _IGNORED.sub(" ", sentence[:_MAX_CHARACTERS])
     if not text.isascii():
@@ -103,8 +86,16 @@ def is_foreign(sentence: str, abstract: str) -> bool:
     return other > 1 and other > 2 * sum(w in _ENGLISH for w in words)
 
 
+def looks_foreign(sentence: str) -> bool:
+    """Guess whether a sentence without context is not English, by its function words and letters."""
+    words = [w.lower() for w in _WORD.findall(_IGNORED.sub(" ", sentence[:_MAX_CHARACTERS]))]
+    other = sum(w in FUNCTION_WORDS or w in _AMBIGUOUS or not w.isascii() for w in words)
+    return other > sum(w in _ENGLISH and w not in _SHARED for w in words)
+
+
 @lru_cache(maxsize=256)
-def _is_english(text: str) -> bool:
+def is_english(text: str) -> bool:
+    """Return whether an abstract is English: at least one word in five is an English function word."""
     words = [w.lower() for w in _WORD.findall(text[:_MAX_CHARACTERS])]
     return 5 * sum(w in _ENGLISH for w in words) > len(words) >= 2 * _MIN_WORDS
 

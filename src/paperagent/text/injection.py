@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Literal
 
 from paperagent.text import disguises, imperatives
-from paperagent.text.foreign import is_foreign
+from paperagent.text.foreign import is_english, is_foreign, looks_foreign
 
 Cue = Literal["markup", "address", "second person", "obligation", "disguise", "imperative"]
 
@@ -102,7 +102,7 @@ _THIS_MUST = re.compile(
     re.IGNORECASE,
 )
 _PEOPLE_READING_THIS = re.compile(
-    r"\b(?:whoever|any(?:one|body)|every(?:one|body))\s(?:who\s)?(?:is\s|are\s)?(?:\w+(?:ing|s))\s(?:this|it)\b",
+    r"\b(?:whoever|any(?:one|body)|every(?:one|body))\s(?:who\s)?(?:is\s|are\s)?(?:\w+(?:ing|s))\s(?:this|it)\b(?=,?\s\w)",
     re.IGNORECASE,
 )
 _CANCELLED_ORDERS = re.compile(
@@ -192,8 +192,13 @@ def looks_like_instruction(sentence: str, abstract: str = "") -> bool:
     Args:
         sentence: The sentence.
         abstract: The abstract that it stands in. A sentence in another language addresses somebody else.
+            In an abstract that is not English, and without one, the imperatives of other languages are not
+            recognized.
     """
-    return cue_of_address(sentence) is not None or (bool(abstract) and is_foreign(sentence, abstract))
+    if is_foreign(sentence, abstract):
+        return True
+    cue = cue_of_address(sentence)
+    return cue is not None and (cue != "imperative" or is_english(abstract) or not looks_foreign(sentence))
 
 
 def cue_of_address(sentence: str) -> Cue | None:  # noqa: PLR0911 - one return for each cue

@@ -12,6 +12,8 @@ _NO_PROSE = re.compile(r"[\d_@]|://|^www\.")
 """What only tokens, links and addresses have."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MIN_WORDS = 2
+_WITHOUT_SPACES = "\u0e00"
+"""First letter of the scripts that write no spaces: Thai, Chinese, Japanese and others."""
 _MIN_LETTERS_WITHOUT_SPACES = 6
 """Letters of a script that writes no spaces."""
 _NAMES_A_RESOURCE = re.compile(
@@ -34,7 +36,8 @@ def states_something(text: str) -> bool:
 
     A single word, words in capitals only, and many words without a function word state nothing.
     """
-    prose = " ".join(t for t in text[:_MAX_CHARACTERS].split() if not _NO_PROSE.search(t))
+    tokens = text[:_MAX_CHARACTERS].split()
+    prose = " ".join(t for t in tokens if max(t) >= _WITHOUT_SPACES or not _NO_PROSE.search(t))
     words = _WORD.findall(prose)
     if any(not w.isascii() for w in words):
         return len(words) >= _MIN_WORDS or sum(map(len, words)) >= _MIN_LETTERS_WITHOUT_SPACES

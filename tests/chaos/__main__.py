@@ -28,7 +28,6 @@ from typing import Any
 from chaos.process import NOTHING, Disturbance, Result, Runner
 from chaos.world import WEEKS, Known, World, method, record, write_feed
 
-_STEPS = 12
 _PAPERS = 400
 _ADDRESSES = 12
 _ALLOWED = {0, 5, 8, 75}
@@ -341,7 +340,7 @@ def mail_server(log: Path) -> Iterator[int]:
             process.terminate()
 
 
-def run_episode(seed: int, base: Path, counts: Counter[str]) -> None:
+def run_episode(seed: int, base: Path, counts: Counter[str], *, steps: int) -> None:
     """Run one episode in a new library.
 
     Raises:
@@ -364,7 +363,7 @@ def run_episode(seed: int, base: Path, counts: Counter[str]) -> None:
         episode = Episode(runner, folder, World(log), rng, has_disk, counts)
         try:
             _prepare(episode)
-            for _ in range(_STEPS):
+            for _ in range(steps):
                 if not episode.step():
                     return
             _finish(episode)
@@ -408,6 +407,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--episodes", type=int, default=10**9)
+    parser.add_argument("--steps", type=int, default=12, help="disturbances of one library")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep-going", action="store_true", help="report violations at the end")
     options = parser.parse_args(argv)
@@ -416,7 +416,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="paperagent-chaos-") as base:
         while done < options.episodes and time.monotonic() < end:
             try:
-                run_episode(options.seed + done, Path(base), counts)
+                run_episode(options.seed + done, Path(base), counts, steps=options.steps)
             except ViolationError as violation:
                 print(
                     f"seed {options.seed + done}: {violation}\n" + "\n".join(violation.__notes__), flush=True

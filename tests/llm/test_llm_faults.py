@@ -251,7 +251,7 @@ def test_07_a_slow_drip_before_the_answer_meets_the_deadline(server, pieces):
 
 def test_07_a_slow_answer_is_kept_up_to_the_deadline(server):
     """What came before the deadline was yielded; the completion is not complete."""
-    model = ChatModel("m", base_url=server.url, timeout=0.4)
+    model = ChatModel("m", base_url=server.url, timeout=1.5)
     server.enqueue_answer("{" + "slow and long " * 100, chunk=5, pause=0.03)
     completion = ask(model)
     assert completion.text.startswith("{slow")
@@ -346,7 +346,7 @@ def test_12_an_unreadable_event_ends_the_answer(model, server):
 
 def test_13_comments_do_not_put_off_the_deadline(server):
     """A server that only says that it is alive is left when the time is over."""
-    model = ChatModel("m", base_url=server.url, timeout=0.4)
+    model = ChatModel("m", base_url=server.url, timeout=1.5)
     server.enqueue(sse_reply(*[b": keep-alive\n\n"] * 400, pause=0.03))
     assert failure(model).kind == "deadline"
     model.close()

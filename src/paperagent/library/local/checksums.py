@@ -1,10 +1,10 @@
 """Checksums of the files of an index.
 
-The size of a file is always compared, and its content if its time has changed, as in a copy of the library.
-In an index of up to `COMPARED_BYTES`, the content is always compared, because a failing disk changes neither
-size nor time.
+The size of every file is always compared. The content is compared if the modification time has changed, as
+it does when the library is copied. An index of up to `COMPARED_BYTES` is compared in full each time, because
+a failing disk changes neither the size nor the time of a file.
 
-Chroma writes a row into the table ``acquire_write`` of its database whenever it opens it. So this database
+Chroma writes a row to the table ``acquire_write`` each time it opens its database. The database therefore
 has one checksum per page, and the pages of that table are not compared.
 """
 
@@ -23,17 +23,17 @@ from paperagent.storage.sqlite import connect
 FileSum = tuple[int, int, str]
 """Size in bytes, time of the last change in nanoseconds, and checksum."""
 FileSums = dict[str, FileSum]
-"""By path relative to the folder, with slashes."""
+"""Checksum of each file, by its path relative to the folder, with slashes."""
 
 COMPARED_BYTES = 2**28
-"""The content of an index up to this size is compared whenever it is opened (2.8 GB/s)."""
+"""An index up to this size is compared in full each time it is opened (2.8 GB/s)."""
 _BLOCK = 2**20
 _LEXICAL_META = "meta.json"
-"""The file of tantivy that lists its segments. A commit replaces it, and changes no other file."""
+"""The file in which tantivy lists its segments. A commit replaces it and changes no other file."""
 _TEMPORARY = (".lock", "-journal", "-wal", "-shm")
-"""Ends of the names of files that are not compared."""
+"""Suffixes of files that are not compared."""
 _SAVED_LAST = "index_metadata.pickle"
-"""The file that Chroma writes after the others of its graph. It saves a graph every 1,000 changes."""
+"""The last file that Chroma writes when it saves its graph, which it does every 1,000 changes."""
 _DATABASE = "chroma.sqlite3"
 _TABLE_OF_OPENINGS = "acquire_write"
 _VARYING = (slice(24, 40), slice(92, 100))
@@ -43,13 +43,14 @@ _INTERIOR, _LEAF = 5, 13
 
 
 def file_sums(folder: Path, before: FileSums) -> FileSums:
-    """Return the checksums of the files in a folder that belong to the index.
+    """Return the checksums of the files that belong to the index in a folder.
 
-    Not those that are temporary, nor files of tantivy that no segment uses: it deletes them at any time.
+    Temporary files are left out, and so are tantivy's files that no segment uses, because tantivy may delete
+    them at any time.
 
     Args:
-        folder: The folder.
-        before: Earlier ones; a file of the same size and time is not read again.
+        folder: The folder of the index.
+        before: Earlier checksums. A file whose size and time have not changed is not read again.
     """
     sums: FileSums = {}
     segments = _segments(folder)
@@ -67,15 +68,18 @@ def file_sums(folder: Path, before: FileSums) -> FileSums:
 def damaged_file(
     folder: Path, sums: FileSums, *, unfinished: bool, full: bool, verified: FileSums
 ) -> str | None:
-    """Return what is wrong with the first damaged file, or None.
+    """Compare the files of an index with their checksums.
 
     Args:
-        folder: The folder.
-        sums: The checksums.
-        unfinished: Whether the folder was written to after ``sums`` were computed. Then files may be missing,
-            and those that are replaced are not compared.
-        full: Whether to compare the content of large files, too.
-        verified: Files whose content need not be compared again; those that are compared are added.
+        folder: The folder of the index.
+        sums: The expected checksums.
+        unfinished: Whether the folder may have changed since ``sums`` were computed. If so, missing files
+            are accepted, and files that a writer replaces are not compared.
+        full: Whether to compare the content of every file, even in a large index.
+        verified: Files whose content was compared before, and is skipped. Newly compared files are added.
+
+    Returns:
+        The name and the problem of the first damaged file, or None if no file is damaged.
     """
     full = full or sum(size for size, _, _ in sums.values()) <= COMPARED_BYTES
     for name, (size, time, checksum) in sums.items():
@@ -101,7 +105,7 @@ def damaged_file(
 
 
 def _segments(folder: Path) -> set[str] | None:
-    """Return how the names of tantivy's files begin; None if the folder is not a lexical index."""
+    """Return the prefixes of tantivy's file names, or None if the folder is not a lexical index."""
     meta = folder / _LEXICAL_META
     if not meta.exists():
         return None
@@ -110,7 +114,7 @@ def _segments(folder: Path) -> set[str] | None:
 
 
 def _is_unsaved(path: Path) -> bool:
-    """Return whether a file belongs to a graph that Chroma has never saved, and creates at each opening."""
+    """Return whether a file belongs to a graph that Chroma creates at each opening and has never saved."""
     return path.suffix == ".bin" and not path.with_name(_SAVED_LAST).exists()
 
 
@@ -149,7 +153,7 @@ def _page_sums(data: bytes) -> Iterator[bytes]:
 
 
 def _has_same_pages(path: Path, checksum: str) -> bool:
-    """Return whether only those pages differ that opening the database changes."""
+    """Return whether all pages match, apart from those that change whenever the database is opened."""
     _roll_back(path)
     stored = base64.b64decode(checksum)
     before = [stored[start : start + 4] for start in range(0, len(stored), 4)]
@@ -162,14 +166,14 @@ def _has_same_pages(path: Path, checksum: str) -> bool:
 
 
 def _roll_back(path: Path) -> None:
-    """Undo a transaction that a killed process has left unfinished, as Chroma would."""
+    """Undo the unfinished transaction of a killed process, as Chroma would."""
     if path.with_name(f"{path.name}-journal").exists():
         with suppress(sqlite3.Error, UnicodeDecodeError), closing(connect(path, mode="rw")) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _pages_of_openings(path: Path, data: bytes) -> set[int]:
-    """Return the pages of the table of openings, and the one from which it takes free pages."""
+    """Return the pages of the table of openings, and the page from which it takes free pages."""
     try:
         with closing(connect(path, mode="ro")) as connection:
             connection.text_factory = bytes  # damaged text

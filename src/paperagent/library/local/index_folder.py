@@ -4,8 +4,8 @@
 switches to it. Readers use the old index until then. After a kill, one of the two is in use, and the next
 writer deletes the other.
 
-``library.db`` also stores size, time and checksum of every file. The checksums are marked as open while a
-process writes to the folder, and stay open if it is killed.
+``library.db`` also stores the size, time and checksum of every file. The checksums are marked as open while a
+process writes to the folder. If the process is killed, they stay open.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 
 class FolderState(NamedTuple):
-    """What ``library.db`` says about the folder of an index."""
+    """The record in ``library.db`` of the folder of an index."""
 
     path: Path
     sums: FileSums | None
-    """By relative path; None if an earlier version wrote the index."""
+    """The checksums; None if an earlier version, which computed none, wrote the index."""
     open: bool
-    """Whether a process is writing to the folder, or was killed while it did."""
+    """Whether a process is writing to the folder, or was killed while writing."""
 
 
 class IndexFolder:
@@ -47,7 +47,7 @@ class IndexFolder:
     Args:
         home: The folder of the library.
         db: The open ``library.db``.
-        name: ``lexical`` or ``vectors``, the name of the first folder. Later ones have a number, too.
+        name: The name of the first folder, ``lexical`` or ``vectors``. Later folders have a number as well.
         changes_files: Whether a writer changes existing files. If it only adds and deletes files, they can be
             verified even after an interrupted write.
     """
@@ -70,10 +70,10 @@ class IndexFolder:
         return self._home / name
 
     def state(self, *, writing: bool = False) -> FolderState:
-        """Return what ``library.db`` says about the folder in use.
+        """Read the record of the folder in use from ``library.db``.
 
         Args:
-            writing: Ignore damage, because the checksums are replaced.
+            writing: Whether the checksums are about to be replaced. If so, unreadable ones are ignored.
 
         Raises:
             StoreError: The checksums cannot be read.
@@ -95,11 +95,11 @@ class IndexFolder:
     # --- reading ---
 
     def read(self, read: Callable[[FolderState], T], *, full: bool = False) -> T:
-        """Return ``read(state)`` after checking the files. Try again if a writer has changed them meanwhile.
+        """Check the files and return ``read(state)``. Retry if a writer changed the folder in the meantime.
 
         Args:
-            read: Opens the folder.
-            full: Check the content of all files, however large.
+            read: A function that opens the folder.
+            full: Whether to compare the content of every file, even in a large index.
 
         Raises:
             StoreError: A file is damaged, or ``read`` raised it.
@@ -114,7 +114,7 @@ class IndexFolder:
                     raise
 
     def check(self) -> FolderState:
-        """Check the content of all files, however large; return the state that they were compared with.
+        """Compare the content of every file, and return the record that the files match.
 
         Raises:
             StoreError: A file is damaged.
@@ -135,9 +135,9 @@ class IndexFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Mark the checksums as open for the block, and store new ones at its end.
+        """Mark the checksums as open during the block, and store new ones at its end.
 
-        They stay open if the block raises `StoreError`, because the files may then be incomplete.
+        They stay open if the block raises `StoreError`, because the files may be incomplete.
         """
         self._mark_open()
         try:
@@ -164,10 +164,10 @@ class IndexFolder:
 
     @contextmanager
     def building(self) -> Iterator[Path]:
-        """Yield the path of a new folder to build an index in; it is deleted unless it is put into use.
+        """Yield a new folder in which to build an index. It is deleted unless it is put into use.
 
         Raises:
-            OutOfResourcesError: The disk has no room for another index of the present size.
+            OutOfResourcesError: The disk has no room for a second index of the same size.
         """
         current, sums, _ = self.state(writing=True)
         size = sum(written for written, _, _ in (sums or {}).values())
@@ -184,7 +184,7 @@ class IndexFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def use(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Switch to the closed index in ``path`` when the transaction is committed."""
+        """Use the index in ``path`` as soon as the transaction is committed. The index must be closed."""
         put_meta(connection, f"{self._name}_folder", path.name)
         self._put(connection, file_sums(path, {}))
 
@@ -194,7 +194,7 @@ class IndexFolder:
         return [path for path in self._folders() if path != current]
 
     def delete_unused(self) -> None:
-        """Delete the folders that are not in use. Files that another process has open stay readable."""
+        """Delete the folders that are not in use. A process that has their files open can still read them."""
         for path in self.unused():
             shutil.rmtree(path, ignore_errors=True)
 

@@ -78,17 +78,17 @@ class StoredVectors:
         return None if row is None else ActiveEmbedder(*row)
 
     def activate(self, embedder_id: str, dim: int) -> ActiveEmbedder:
-        """Search this embedder's vectors from now on, in a new vector index; return it with its number."""
+        """Make this embedder the active one, which starts a new vector index; return it with its number."""
         embedder = self.register(embedder_id, dim)
         with self._db.writing() as connection:
             self.use(connection, embedder, mark=0)
         return embedder
 
     def use(self, connection: sqlite3.Connection, embedder: ActiveEmbedder, *, mark: int) -> None:
-        """Search this embedder's vectors when the transaction is committed.
+        """Make this embedder the active one as soon as the transaction is committed.
 
         Args:
-            connection: Is in a transaction.
+            connection: A connection in a transaction.
             embedder: The embedder.
             mark: The revision up to which the vector index is complete.
         """
@@ -97,7 +97,7 @@ class StoredVectors:
         connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'vector_generation'")
 
     def register(self, embedder_id: str, dim: int) -> ActiveEmbedder:
-        """Return the embedder with its number, under which its vectors are stored."""
+        """Return the embedder with the number under which its vectors are stored."""
         with self._db.writing() as connection:
             connection.execute(
                 "INSERT INTO embedders (embedder_id, dim) VALUES (?, ?) ON CONFLICT DO NOTHING",

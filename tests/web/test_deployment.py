@@ -167,7 +167,7 @@ def test_answers_are_streamed_through_the_proxy(make: object, sample_home: Path,
     settings["PAPERAGENT_WEB_ASK"] = "model"
     with ExitStack() as stack:
         model = stack.enter_context(ScriptedServer())
-        model.responder = saying(SHORTER, SMALL, pause=0.05)
+        model.responder = saying(SHORTER, SMALL, pause=0.15)
         settings["OPENAI_BASE_URL"] = model.url
         upstream = stack.enter_context(web_server.process(home, env=settings))
         with server.listen("127.0.0.1", 0) as listening:

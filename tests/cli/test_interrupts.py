@@ -212,12 +212,21 @@ def interrupted(name: str, number: signal.Signals, server: SlowServer, folder: P
     return seconds, errors
 
 
-CASES = [(name, "silent") for name in COMMANDS] + [(name, "header") for name in COMMANDS if name in DRIPPING]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CASES = [
+    pytest.param(name, phase, number, id=f"{name}-{phase}-{number.name}")
+    for position, name in enumerate(COMMANDS)
+    for phase, number in (
+        ("silent", SIGNALS[position % 2]),
+        ("header", SIGNALS[position % 2 - 1]),
+    )
+    if phase == "silent" or name in DRIPPING
+]
+"""Every command with one signal, and those of `DRIPPING` with both."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no signals to send")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize(("name", "phase"), CASES)
+@pytest.mark.parametrize(("name", "phase", "number"), CASES)
 def test_a_signal_ends_it(
     name: str, phase: str, number: signal.Signals, library: Path, tmp_path: Path
 ) -> None:

@@ -34,11 +34,11 @@ def home(folder: Path, tmp_path: Path) -> Path:
 
 def test_no_damage_gives_a_wrong_answer(folder: Path) -> None:
     """Nor ends the process; doctor sees what has changed, and after the repair all searches are right."""
-    cases = range(0, 75, 4)  # without a single flipped bit in the search table, which doctor does not see
+    cases = range(0, 75, 7)  # without a single flipped bit in the search table, which doctor does not see
     outcomes = list(library_damage.outcomes(list(cases), folder))
     assert len(outcomes) == len(cases)
     assert [outcome for outcome in outcomes if outcome.problem] == []
-    assert sum(outcome.doctor != "ok" for outcome in outcomes) > 10
+    assert sum(outcome.doctor != "ok" for outcome in outcomes) > 5
 
 
 def test_a_copy_has_other_times(home: Path) -> None:

@@ -87,12 +87,12 @@ def check_page(url: str) -> None:
 
 
 CLIENTS: dict[str, tuple[Callable[[str], None], type[PaperAgentError], str]] = {
-    "chat": (ask_model, EndpointError, "no answer in time|reply too slow"),
-    "decisions": (ask_judge, EndpointError, "no answer in time|reply too slow"),
-    "embeddings": (embed, EndpointError, "no answer in time|reply too slow"),
-    "models": (list_models, EndpointError, "no answer in time|reply too slow"),
+    "chat": (ask_model, EndpointError, "no reply in time|reply too slow"),
+    "decisions": (ask_judge, EndpointError, "no reply in time|reply too slow"),
+    "embeddings": (embed, EndpointError, "no reply in time|reply too slow"),
+    "models": (list_models, EndpointError, "no reply in time|reply too slow"),
     "feed": (read_feed, FeedError, "took longer than"),
-    "Chroma": (ask_chroma, StoreError, "no answer in time"),
+    "Chroma": (ask_chroma, StoreError, "no reply in time"),
     "webhook": (post_to_webhook, MailError, "no reply in time"),
     "page check": (check_page, MailError, "no reply in time|reply too slow"),
 }
@@ -156,7 +156,7 @@ def test_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(SlowServer(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         message = failure(lambda: ask_model("https://model.test"), EndpointError)
-    assert "no answer in time" in message or "reply too slow" in message
+    assert "no reply in time" in message or "reply too slow" in message
 
 
 def test_the_text_before_the_deadline_is_kept() -> None:

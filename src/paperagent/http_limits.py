@@ -1,4 +1,4 @@
-"""Retries, limits of size and time for HTTP requests through httpx.
+"""Retries, size limits and time limits for HTTP requests with httpx.
 
 Everything in the package that sends HTTP requests uses this module: model endpoints, Chroma servers, live
 feeds and webhooks. `time_limits` has the deadlines.
@@ -122,16 +122,16 @@ class TooLargeError(OSError):
 
 
 def limit_connections(request: Any) -> None:
-    """Apply the current thread's `Deadline` and `Cancellation` to an httpx request. An httpx request hook.
+    """Apply the current thread's `Deadline` and `Cancellation` to a request. This is an httpx request hook.
 
-    Threads share connections, one after another, and httpcore announces a connection only when it is
-    made. So the methods of each new connection are wrapped to learn which thread waits for it.
+    Threads reuse each other's connections, and httpcore reports a connection only when it is opened. So the
+    methods of each new connection are wrapped to find out which thread is waiting for it.
     """
     request.extensions["trace"] = trace_connections
 
 
 def trace_connections(event: str, info: dict[str, Any]) -> None:
-    """Do the same as `limit_connections` for one request. A value of the request's extension ``trace``."""
+    """Do what `limit_connections` does, for one request, as the value of its ``trace`` extension."""
     if event.endswith("connect_tcp.started"):
         _prepare_connection(info)
     elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
@@ -139,10 +139,10 @@ def trace_connections(event: str, info: dict[str, Any]) -> None:
 
 
 def _prepare_connection(arguments: dict[str, Any]) -> None:
-    """Look the host up before httpcore does, which cannot be interrupted, and divide the time for it.
+    """Resolve the host before httpcore does, and divide the time among its addresses.
 
-    httpcore gives each address of the host the whole ``timeout``. It connects with the ``arguments`` that are
-    changed here.
+    httpcore's own lookup cannot be interrupted, and it allows the whole ``timeout`` for each address. The
+    changed ``arguments`` are those with which it connects.
     """
     deadline = current_deadline()
     try:
@@ -150,7 +150,7 @@ def _prepare_connection(arguments: dict[str, Any]) -> None:
     except TooSlowError:
         raise
     except (OSError, UnicodeError):
-        return  # httpcore finds out again, and its error says so
+        return  # httpcore fails in the same way, and its error is reported
     deadline.check()
     if math.isfinite(deadline.at):
         seconds = max(deadline.seconds_left / len(addresses), 0.001)
@@ -178,7 +178,7 @@ def _wrap_stream(stream: Any) -> None:
 
 
 class LimitedStream:
-    """A response stream that ends at a size limit (`MAX_RESPONSE_BYTES`) and at its request's deadline."""
+    """A response stream that fails at a size limit (`MAX_RESPONSE_BYTES`) and at the request's deadline."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -186,10 +186,10 @@ class LimitedStream:
 
     @classmethod
     def limit(cls, response: Any) -> None:
-        """Limit the stream of ``response``. An httpx response hook.
+        """Limit the stream of ``response``. This is an httpx response hook.
 
-        The stream also has the base class of the original one: httpx and httpx2 (openai 2 and 3) each insist
-        on their own.
+        The new stream also inherits the base class of the original, because httpx and httpx2 (openai 2 and 3)
+        each require their own.
         """
         base = type(response.stream).__mro__[-2]
         response.stream = type("LimitedHttpxStream", (cls, base), {})(response.stream)

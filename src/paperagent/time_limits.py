@@ -1,8 +1,8 @@
 """Deadlines and cancellation for everything that waits for a server.
 
-A `Deadline` is for a whole operation, from the look-up of the host's name to the last byte: a server that
-sends a byte a second never exceeds a timeout of one read. One thread shuts down the connections whose
-deadline has passed, whatever their phase. `Cancellation` shuts them down at once.
+A `Deadline` covers a whole operation, from the DNS lookup to the last byte. A timeout per read is not enough,
+because a server that sends one byte a second never exceeds it. One thread shuts down the connections whose
+deadline has passed, in any phase. `Cancellation` shuts them down at once.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _POLL_SECONDS = 0.05
 
 
 class TooSlowError(TimeoutError):
-    """An operation was not complete before its deadline."""
+    """An operation was not finished by its deadline."""
 
 
 class NoReplyError(TooSlowError):
-    """The server had sent nothing before the deadline."""
+    """The server sent nothing before the deadline."""
 
 
 class Cancelled(BaseException):
@@ -40,7 +40,7 @@ class Cancelled(BaseException):
 
 
 class Deadline:
-    """A point in time at which the operations inside `active` fail.
+    """A point in time at which operations inside an `active` block fail.
 
     Args:
         at: The deadline on the clock of `time.monotonic`; may be infinite.
@@ -82,10 +82,10 @@ class Deadline:
 
 
 class Cancellation:
-    """Lets another thread interrupt a wait for a server or for the pause before another attempt.
+    """Lets another thread interrupt a wait for a server or a pause between attempts.
 
-    Work that runs inside `active` can be interrupted by `cancel`: its requests raise `Cancelled` and
-    their connections are closed. A `WorkerPool` passes it on to its threads.
+    `cancel` interrupts the work inside `active`: its requests raise `Cancelled`, and their connections are
+    closed. A `WorkerPool` passes the cancellation on to its threads.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ def current_deadline() -> Deadline:
 
 
 def interruptible_sleep(sleep: Callable[[float], None]) -> Callable[[float], None]:
-    """Return a pause that the current thread's `Cancellation` interrupts, or ``sleep`` if it has none."""
+    """Return a sleep function that the thread's `Cancellation` interrupts, or ``sleep`` if there is none."""
     return _pause if _CANCELLATIONS.get() else sleep
 
 
@@ -154,7 +154,7 @@ class _Wait:
             raise Cancelled
 
     def cut(self) -> None:
-        """Shut the connection down, so that the thread wakes up."""
+        """Shut down the connection, so that the waiting thread wakes up."""
         if self.connection is not None:
             with contextlib.suppress(OSError):  # closed meanwhile
                 # Not `SSLSocket.shutdown`: it would send close_notify from this thread.
@@ -162,7 +162,7 @@ class _Wait:
 
 
 class _Watchdog:
-    """Ends waits at their deadline or when they are canceled. Its thread starts with the first deadline."""
+    """Ends waits that are canceled or reach their deadline. Its thread starts with the first deadline."""
 
     def __init__(self) -> None:
         self._waits: set[_Wait] = set()
@@ -206,10 +206,10 @@ _WATCHDOG = _Watchdog()
 
 @contextlib.contextmanager
 def waiting(connection: socket.socket) -> Iterator[None]:
-    """Let the current thread's `Deadline` and `Cancellation` shut ``connection`` down inside the block.
+    """Let the current thread's `Deadline` and `Cancellation` shut down ``connection`` during the block.
 
     Raises:
-        TooSlowError: The deadline passed; raised in place of the error of the connection.
+        TooSlowError: The deadline passed. It replaces the error of the connection.
         Cancelled: `Cancellation.cancel` was called.
     """
     wait, failure = _Wait(connection), None
@@ -221,7 +221,7 @@ def waiting(connection: socket.socket) -> Iterator[None]:
         failure = error
     finally:
         _WATCHDOG.remove(wait)
-    wait.check()  # even without a failure: a connection that was shut down looks like one that has ended
+    wait.check()  # even without an error: a connection that was shut down looks like one that ended
     if failure is not None:
         raise failure
 
@@ -229,7 +229,7 @@ def waiting(connection: socket.socket) -> Iterator[None]:
 def wrap_tls(connection: socket.socket, wrap: Callable[[], T]) -> T:
     """Return the result of ``wrap()``, a TLS handshake over ``connection``, within the current limits.
 
-    A handshake takes a plain socket's descriptor away from it, so a duplicate is watched.
+    A handshake takes the descriptor from the plain socket, so a duplicate of the socket is watched.
     """
     if isinstance(connection, ssl.SSLSocket):
         with waiting(connection):
@@ -239,7 +239,7 @@ def wrap_tls(connection: socket.socket, wrap: Callable[[], T]) -> T:
 
 
 def run_within_limits(function: Callable[[], T], *, seconds: float = math.inf) -> T:
-    """Run a function that nothing can interrupt on a daemon thread, and stop waiting for it at the limits.
+    """Run an uninterruptible function on a daemon thread, and stop waiting when a limit is reached.
 
     Raises:
         TooSlowError: It took more than ``seconds``, or the current deadline passed.
@@ -268,7 +268,7 @@ def run_within_limits(function: Callable[[], T], *, seconds: float = math.inf) -
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host in the order of the system's resolver, within the current limits.
+    """Resolve a host within the current limits. The addresses are in the order of the system's resolver.
 
     Raises:
         OSError, UnicodeError: The host has no address.
@@ -282,7 +282,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def open_connection(host: str, port: int, *, timeout: float) -> socket.socket:
-    """Connect to the first address of a host that accepts, within the current limits.
+    """Connect to the first address of a host that accepts a connection, within the current limits.
 
     Args:
         host: A name or an IP address.
@@ -310,10 +310,10 @@ def open_connection(host: str, port: int, *, timeout: float) -> socket.socket:
 
 
 class WorkerPool(futures.ThreadPoolExecutor):
-    """A thread pool whose work is canceled if its ``with`` block is left by an exception.
+    """A thread pool that cancels its work if an exception leaves its ``with`` block.
 
-    `ThreadPoolExecutor` waits for its threads even after Ctrl-C, for as long as a server keeps them waiting.
-    Functions run with a copy of the caller's context, so they also end with its `Cancellation`.
+    After Ctrl-C, `ThreadPoolExecutor` would wait for its threads, which may be waiting for a server.
+    Functions run with a copy of the caller's context, so the caller's `Cancellation` also ends them.
     """
 
     def __init__(self, max_workers: int, *, thread_name_prefix: str = "") -> None:

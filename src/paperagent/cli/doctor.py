@@ -78,7 +78,7 @@ def doctor(ctx: click.Context, *, repair: bool, endpoint: bool, as_json: bool) -
 
 
 def _check_web_database(settings: Settings) -> Check | None:
-    """Check the file of the web page, which has no copy; None if there is none."""
+    """Check the database of the web page, which has no backup; None if it does not exist."""
     from paperagent.library.protocol import Check
     from paperagent.web.database import FILE_NAME, WebDatabase
 

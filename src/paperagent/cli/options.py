@@ -110,14 +110,14 @@ class TextParam(click.ParamType[str]):
 
 
 MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4_000
-"""Limits of Linux and macOS for a name and, with room for the files in a folder, for a path."""
+"""Limits of Linux and macOS for a name and a path. The path limit leaves room for the files in a folder."""
 
 
 class PathParam(click.ParamType[Path]):
     """A path that need not exist, made absolute; ``~`` is expanded.
 
     Args:
-        output: Whether the command writes to it. A path that is too long is then rejected before any work.
+        output: Whether the command writes to the path. If so, a path that is too long is rejected at once.
     """
 
     name = "path"

@@ -124,7 +124,7 @@ def show_text(text: str, *, plain: bool = False) -> None:
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON document, in ASCII if the encoding of standard output lacks characters."""
+    """Print one JSON document, in ASCII if standard output cannot encode all of its characters."""
     from paperagent.cli.streams import writes_unicode
     from paperagent.text.sanitize import safe_json
 

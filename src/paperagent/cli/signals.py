@@ -37,9 +37,9 @@ def termination_signals() -> Iterator[None]:
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Within the block, end the process at once on SIGINT and SIGTERM.
+    """End the process at once on SIGINT and SIGTERM inside the block.
 
-    For a command that only reads, and whose threads wait for its input or for a server.
+    This is for commands that only read, and whose threads wait for input or for a server.
     """
 
     def end(number: int, _frame: object) -> NoReturn:
@@ -55,7 +55,7 @@ def exit_on_signals() -> Iterator[None]:
 
 @contextmanager
 def interrupts_after_imports() -> Iterator[None]:
-    """Within the block, raise KeyboardInterrupt only after the import of such a package."""
+    """Delay KeyboardInterrupt inside the block while a package of `_NOT_INTERRUPTED` is being imported."""
     sys.meta_path.insert(0, _Finder)
     try:
         yield

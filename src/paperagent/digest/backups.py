@@ -77,7 +77,7 @@ class Backups:
         return True
 
     def make_if_due(self, database: DigestDatabase) -> bool:
-        """Make a backup if the journal lacks changes, or if the last is a day old and not current."""
+        """Make a backup if the journal lacks changes, or if the last backup is outdated and a day old."""
         if database.lacks_backup:
             database.lacks_backup = False
             return self.make(database)
@@ -101,11 +101,11 @@ class Backups:
         """Check a backup and return it.
 
         Args:
-            number: Its number.
-            sha256: The checksum that its segment of the journal begins with; empty if it cannot be read.
+            number: The number of the backup.
+            sha256: Its checksum, from the first line of the journal segment; empty if that cannot be read.
 
         Raises:
-            StoreError: It is damaged.
+            StoreError: The backup is damaged.
         """
         path = self._journal.path(number, "db")
         with map_errors(f"backup {display_path(path)}"):
@@ -122,7 +122,7 @@ class Backups:
         return Backup(number, path, database_id, sequence, at)
 
     def delete(self, number: int) -> None:
-        """Delete a damaged backup; its segment of the journal stays."""
+        """Delete a damaged backup, but not its segment of the journal."""
         self._journal.path(number, "db").unlink(missing_ok=True)
 
     def _is_current(self, database: DigestDatabase) -> bool:
@@ -138,7 +138,11 @@ class Backups:
         flush_to_disk(part)
 
     def _prune(self, *, keep: int) -> None:
-        """Keep the last two backups and the last of each earlier day, at most ``keep``; delete the others."""
+        """Delete old backups.
+
+        Of each day, only the last backup is kept, except that the two newest backups always stay. At most
+        ``keep`` backups are kept in all. Segments of the journal that no backup needs are deleted, too.
+        """
         journal, days = self._journal, set[dt.date]()
         newest: list[int] = []
         for index, number in enumerate(reversed(journal.numbers("db"))):

@@ -23,7 +23,7 @@ from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase
 FILE_NAME = "digest.db"
 LOCK_NAME = "digest.lock"
 SERVER_LOCK = "web.lock"
-"""The lock of the process that serves the web page and has the file open."""
+"""The lock of the web server, which has the file open."""
 OUTBOX_FOLDER = "outbox"
 """The folder for emails without a mail server, beside the file."""
 BACKUP_FOLDER = "backups"
@@ -164,7 +164,7 @@ INSERT INTO sqlite_sequence SELECT 'subscriber', seq FROM sqlite_sequence
 DROP TABLE subscriber_of_version_2
 """,
         3: _WEBHOOK.strip(),
-        # Not 0, because the existing rows are not in the journal.
+        # This is not 0, because the journal does not contain the existing rows.
         4: f"""
 {_JOURNAL.strip()}
 ;
@@ -192,7 +192,7 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give one thread exclusive use of the connection. If the file was replaced, open the new one.
+        """Lock the connection for this thread and yield it for reading. A replaced file is opened again.
 
         Raises:
             StoreError: SQLite cannot read the file, the file is missing, or this process is a fork.
@@ -205,9 +205,9 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give one thread exclusive use of the connection, in a transaction committed at the end.
+        """Lock the connection for this thread, and commit a transaction if the block succeeds.
 
-        The changes are in the journal when the block ends.
+        The changes are written to the journal after the commit, before the ``with`` statement ends.
         """
         with self._lock:
             self._changes.clear()

@@ -54,7 +54,7 @@ def check_digest(home: Path, *, repair: bool = False) -> tuple[Check, ...]:
 
     Args:
         home: The library's folder.
-        repair: Whether to repair what fails.
+        repair: Whether to repair a file that fails its check.
     """
     checks = _checks(home)
     failed = [check for check in checks if not check.ok]
@@ -99,7 +99,7 @@ def _failure(name: str, error: StoreError) -> Check:
 
 
 def _damaged_row(database: DigestDatabase) -> str:
-    """Return the first row that the program could not read."""
+    """Describe the first row that the program cannot read; empty if it can read all."""
     with database.reading() as connection:
         for check in (_check_times, _check_subscribers, _check_issues):
             try:
@@ -184,7 +184,7 @@ def _summary(database: DigestDatabase) -> str:
 
 
 def _differences(path: Path, expected: Path, sequence: int) -> str:
-    """Describe how many rows differ; empty if none do, or if another process has changed the file."""
+    """Describe how many rows differ; empty if all match or another process has changed the file."""
     with closing(connect(path, mode="rw")) as connection:
         connection.execute("ATTACH ? AS expected", (str(expected),))
         connection.execute("BEGIN")

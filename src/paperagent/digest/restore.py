@@ -2,8 +2,8 @@
 
 A restore must not send an issue twice, or send one to an address that has unsubscribed. The journal contains
 every message whose sending has started and every address that has unsubscribed. If transactions are missing,
-every message that may have been sent becomes ``unknown``, including those of issues that are built later for
-past days.
+every message that may have been sent becomes ``unknown``. This includes the messages of issues that are built
+later for past days.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Restored:
     """The result of a restore."""
 
     source: str
-    """What was restored: a backup, the file itself or an empty file."""
+    """Where the restored rows come from: a backup, the damaged file itself, or an empty file."""
     replayed: int
-    """Number of transactions from the journal that were repeated."""
+    """Number of transactions that were replayed from the journal."""
     missing: int | None
     """Number of lost transactions; None if it is unknown."""
     lost_issues: int
-    """Number of issues whose text is lost. They are built again unless they may have been sent."""
+    """Number of issues whose text is lost. Those that cannot have been sent are built again."""
     unknown: int
     """Number of messages that may have been sent."""
 
@@ -73,7 +73,7 @@ class Restored:
 
 
 def restore(home: Path) -> Restored:
-    """Restore ``digest.db``; the damaged file is kept beside it.
+    """Restore ``digest.db``, and keep the damaged file beside it.
 
     Raises:
         StoreError: No backup is good, and the journal does not go back to the first change.
@@ -108,7 +108,7 @@ def _no_server(home: Path) -> Iterator[None]:
 
 
 def expected_state(backup: Backup, content: JournalContent, target: Path, *, until: int) -> None:
-    """Write what the digest should contain after transaction ``until`` into the new file ``target``."""
+    """Write the expected content of the digest after transaction ``until`` to the new file ``target``."""
     shutil.copyfile(backup.path, target)
     with DigestDatabase(target, journaled=False) as copy, copy.writing() as db:
         _replay(db, content, after=backup.sequence, until=until)
@@ -168,7 +168,7 @@ def _copy_private(source: Path, target: Path) -> None:
 
 
 def _last_transaction(path: Path, ids: set[str]) -> int:
-    """Return the number of the last transaction in the current file; 0 if that is unreadable."""
+    """Return the number of the last transaction in the current file, or 0 if it cannot be read."""
     with suppress(StoreError, OSError, sqlite3.Error), closing(connect(path, mode="rw")) as connection:
         database_id, sequence = connection.execute("SELECT id, sequence FROM journal").fetchone()
         if database_id in ids and isinstance(sequence, int):
@@ -206,7 +206,7 @@ def _damage(db: sqlite3.Connection) -> bool:
 
 
 def _add_missing_issues(db: sqlite3.Connection, at: dt.datetime) -> None:
-    """Add an issue without content for each message that has none, so that it is not built and sent again."""
+    """Add an empty issue for each message without one, so that the issue is not built and sent again."""
     rows = db.execute(
         "SELECT issue_id, subscriber_id FROM delivery WHERE issue_id NOT IN (SELECT id FROM issue)"
     ).fetchall()
@@ -217,7 +217,7 @@ def _add_missing_issues(db: sqlite3.Connection, at: dt.datetime) -> None:
 
 
 def _resolve_lost_content(db: sqlite3.Connection) -> int:
-    """Delete the issues without text that cannot have been sent; return the number of all without text."""
+    """Delete the issues without text that cannot have been sent; return how many issues had no text."""
     lost = [str(row[0]) for row in db.execute("SELECT id FROM issue WHERE html = x''")]
     for issue_id in lost:
         row = db.execute("SELECT state FROM delivery WHERE issue_id = ?", (issue_id,)).fetchone()

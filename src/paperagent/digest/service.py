@@ -115,7 +115,7 @@ class DigestService:
     def __exit__(self, *_: object) -> None:
         try:
             self.backups.make_if_due(self._database)
-        except StoreError as error:  # what was done is done
+        except StoreError as error:  # the command itself has succeeded
             _LOG.warning("%s", error)
         finally:
             self._database.close()
@@ -128,7 +128,7 @@ class DigestService:
             _LOG.warning("%s", error)
 
     def remove_subscriber(self, email: str, *, reason: str = REMOVED) -> bool:
-        """Delete a subscriber with all data, also from the backups; return whether there was one."""
+        """Delete all data of a subscriber, including in backups; return whether the subscriber existed."""
         removed = self.subscribers.remove(email, reason=reason)
         if removed:
             self.backups.make(self._database, only=True)

@@ -276,7 +276,7 @@ _CONNECTION_ERRORS: tuple[tuple[set[str], str, str, str, int], ...] = (
     (
         {"ReadTimeout", "NoReplyError"},
         "timeout",
-        "no answer in time",
+        "no reply in time",
         "try again or raise PAPERAGENT_TIMEOUT",
         1,
     ),

@@ -20,7 +20,7 @@ DISK_FULL = "the disk is full; free some space and run the same command again (s
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TOO_MANY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
 _FILES_OF_A_DATABASE = 4
-"""The database, its write-ahead log, the index of the log, and a temporary file."""
+"""Files that SQLite opens: the database, its write-ahead log, the index of the log, and a temporary file."""
 _READ_ONLY_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_FILES_MESSAGES = ("too many open files", "os error 24")
 _NO_MEMORY_MESSAGES = (
@@ -32,7 +32,7 @@ _NO_MEMORY_MESSAGES = (
 )
 _FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
 _MAX_NEWER = 50
-"""Maximum distance to the version of a newer file. Beyond it, the header of the file is damaged."""
+"""Maximum difference to the version of a newer file. A larger one means that the file's header is damaged."""
 _READ_ONLY_MESSAGES = ("readonly", "read-only", "permission denied")
 _DAMAGED_MESSAGES = (
     "malformed",
@@ -77,10 +77,10 @@ def store_error(
     damaged: str,
     otherwise: str = "it cannot be used; run 'paperagent doctor'",
 ) -> StoreError:
-    """Return the `StoreError` for ``error``; the caller chains the cause.
+    """Return the `StoreError` for ``error``. The caller raises it from its cause.
 
-    The arguments are those of `map_errors`. The error is an `OutOfResourcesError` if disk space, memory or
-    file descriptors ran out, because then nothing is damaged.
+    The arguments are those of `map_errors`. If disk space, memory or file descriptors ran out, nothing is
+    damaged, and the result is an `OutOfResourcesError`.
     """
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None
@@ -101,7 +101,7 @@ def store_error(
 
 
 def _missing_resource(error: BaseException, text: str, number: int | None) -> str | None:
-    """Return what ran out, with advice; None if the error has another cause."""
+    """Return a message that names the exhausted resource (disk, memory, files); None for other errors."""
     if number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
         return DISK_FULL
     if (
@@ -221,7 +221,7 @@ class SqliteDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give one thread exclusive use of the connection, for reading.
+        """Lock the connection for this thread and yield it for reading.
 
         Raises:
             StoreError: SQLite cannot read the file, or this process is a fork of the one that opened it.
@@ -237,7 +237,7 @@ class SqliteDatabase:
         """Check the whole file: SQLite's structure, references between tables, and the schema.
 
         Returns:
-            What is wrong; empty if nothing is.
+            The problems, or an empty string if there are none.
 
         Raises:
             StoreError: The file cannot be read.
@@ -263,7 +263,7 @@ class SqliteDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give one thread exclusive use of the connection, in a transaction committed at the end."""
+        """Lock the connection for this thread, and commit a transaction if the block succeeds."""
         with self.reading() as connection, transaction(connection):
             yield connection
             self._before_commit(connection)
@@ -332,7 +332,7 @@ class SqliteDatabase:
 
 
 def _schema(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-    """Return the names of tables, indexes and triggers with their definitions."""
+    """Return the tables, indexes and triggers: their names and definitions."""
     rows = connection.execute("SELECT name, coalesce(sql, '') FROM main.sqlite_schema").fetchall()
     return {
         (str(name), " ".join(str(sql).split())) for name, sql in rows if not name.startswith("sqlite_stat")

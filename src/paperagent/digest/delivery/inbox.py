@@ -36,7 +36,7 @@ _MAX_BYTES = 1_000_000
 """Of one message; what follows in a larger one is not fetched."""
 TIMEOUT_SECONDS = 60.0
 _RUN_SECONDS = 1_800.0
-"""For the whole mailbox. A later run reads the remaining messages."""
+"""Time limit for the whole mailbox. A later run reads the remaining messages."""
 _LOGOUT_SECONDS = 5.0
 _TLS_PORT, _PLAIN_PORT = 993, 143
 
@@ -51,7 +51,7 @@ class Inbox:
     def __init__(
         self, url: str, *, context: ssl.SSLContext | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
-        """Take the mailbox's address; nothing is sent yet.
+        """Create a reader of a mailbox. It does not connect yet.
 
         Args:
             url: The mailbox.
@@ -113,7 +113,7 @@ class Inbox:
                     client.shutdown()
 
     def _limit(self, end: Deadline) -> AbstractContextManager[Deadline]:
-        """Limit the time of a step, and that of all steps."""
+        """Limit the time of one step and of all steps together."""
         return Deadline(min(Deadline.after(self._timeout).at, end.at)).active()
 
     def _connect(self) -> imaplib.IMAP4:
@@ -168,7 +168,7 @@ class Inbox:
 
 
 class _Connection(imaplib.IMAP4):
-    """imaplib's commands within the current deadline, with TLS from the first byte if there is a context."""
+    """An IMAP connection within the current deadline, with TLS from the first byte if there is a context."""
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
         self._context = context

@@ -43,7 +43,7 @@ BounceKind = Literal["bounced", "suspended", "ignored"]
 _MAY_BOUNCE: frozenset[str] = frozenset({"sent", "exported", "unknown", "bounced"})
 MAX_ISSUE_AGE = dt.timedelta(days=3)
 """Older issues are sent only if forced: old news is worse than none."""
-MAX_RETRY_DELAY = dt.timedelta(days=1)  # no message waits longer for its next attempt
+MAX_RETRY_DELAY = dt.timedelta(days=1)  # the longest wait before another attempt
 MAYBE_SENT_BEFORE = "may have been sent before digest.db was restored"
 """The reply of a message whose earlier state was lost."""
 _MAX_REPLY_LENGTH = 300
@@ -87,7 +87,7 @@ class DeliveryOutcome:
     bounced: bool = False
     """Whether the mailbox does not exist; then the subscriber is not mailed again."""
     concerns_recipient: bool = False
-    """Whether the server rejected this recipient only, so that it says nothing about the server."""
+    """Whether the server rejected only this recipient, and so may accept others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class Ledger:
             unknown: Whether to include messages that may have arrived already.
             webhooks: Whether to return only messages to webhooks, or only emails; None for both.
         """
-        after, latest = at + dt.timedelta(seconds=1), at + MAX_RETRY_DELAY  # later: by a wrong clock
+        after, latest = at + dt.timedelta(seconds=1), at + MAX_RETRY_DELAY  # a wrong clock set later times
         times = {"after": format_timestamp(after), "latest": format_timestamp(latest)}
         waits = "coalesce(d.next_at, '') BETWEEN :after AND :latest"
         states = f"d.state = 'planned' OR (d.state = 'deferred' AND NOT {waits})"

@@ -261,10 +261,10 @@ class Sender:
 
 
 def _concerns_recipient(rejected: Rejected) -> bool:
-    """Return whether a reply to RCPT is about this recipient, such as greylisting or a full mailbox.
+    """Return whether a reply to RCPT concerns only this recipient, such as greylisting or a full mailbox.
 
-    Without an enhanced status code (RFC 3463), a temporary reply is: the worst case is that each message of
-    the run waits for the next one. A permanent one may as well mean that the server refuses us.
+    If the reply has no enhanced status code (RFC 3463), a temporary one is taken to concern the recipient. At
+    worst, every message then waits for the next run. A permanent one may mean that the server refuses us.
     """
     reply = rejected.reply
     if rejected.step != "recipient" or reply.code == _SERVICE_CLOSING:

@@ -35,12 +35,12 @@ _MAX_REPLY = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds, each for all commands and replies of a step."""
+    """Time limits in seconds. Each covers all commands and replies of a step."""
 
     connect: float = 60.0
-    """From the look-up of the host's name to the login."""
+    """From the DNS lookup to the login."""
     command: float = 60.0
-    """For sender and recipient, and for the reply to DATA."""
+    """For the sender and the recipient, and for the reply to DATA."""
     accept: float = 600.0
     """For the message and the server's reply (RFC 5321 section 4.5.3.2.6: 10 minutes)."""
 
@@ -66,13 +66,13 @@ class SmtpTransport:
         always_tls: bool = False,
         local_hostname: str = "localhost.localdomain",
     ) -> None:
-        """Take the server's address; nothing is sent yet.
+        """Create a transport. It does not connect yet.
 
         Args:
             url: The server, with optional user and password.
             timeouts: Limits for connecting, for the envelope and for the message.
             context: Verifies the server's certificate.
-            always_tls: Whether to require TLS for a server on this machine too.
+            always_tls: Whether to require TLS even for a server on this machine.
             local_hostname: The name for EHLO.
         """
         parts = _parse_url(url)
@@ -233,7 +233,7 @@ class SmtpTransport:
             try:
                 connection.send(_dot_stuff(message))
             except _CONNECTION_ERRORS as error:
-                # Without the final dot the server must not accept it (section 4.1.1.4).
+                # Without the final dot, the server must not accept the message (section 4.1.1.4).
                 raise self._connection_lost(f"{_LOST} in the middle of the message") from error
             try:
                 connection.send(b".\r\n")
@@ -303,9 +303,9 @@ class SmtpTransport:
 
 
 class SmtpConnection(smtplib.SMTP):
-    """smtplib's commands over a given socket, within the current deadline, with a size limit for replies.
+    """An SMTP connection over an open socket, with the current deadline and a size limit for replies.
 
-    `smtplib` would wait forever for a server that sends a byte a second, and accept endless replies.
+    `smtplib` alone would wait forever for a server that sends one byte a second, and accept endless replies.
     """
 
     def __init__(self, sock: socket.socket, local_hostname: str) -> None:
@@ -350,7 +350,7 @@ class SmtpConnection(smtplib.SMTP):
         return line
 
     def _timed_socket(self) -> socket.socket:
-        """Return the socket with the rest of the time as its timeout."""
+        """Return the socket after setting its timeout to the remaining time."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected(_LOST)
         seconds_left = current_deadline().seconds_left

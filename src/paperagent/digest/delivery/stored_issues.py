@@ -93,7 +93,7 @@ def _compress(text: str) -> bytes:
 
 
 def _decompress(blob: bytes) -> str:
-    return zlib.decompress(blob).decode() if blob else ""  # empty if lost when the file was restored
+    return zlib.decompress(blob).decode() if blob else ""  # empty after a restore that lost the text
 
 
 def stored_issue(row: tuple[Any, ...]) -> StoredIssue:

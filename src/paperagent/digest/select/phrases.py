@@ -33,7 +33,7 @@ Phrase = tuple[str, ...]
 MAX_WORDS = 4
 _TITLE_WEIGHT = 3
 _MAX_CHARACTERS = 5_000
-"""Characters of an abstract in which phrases are looked for."""
+"""Only this many characters of an abstract are searched for phrases."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]{1,2}\b)?")
 _JOINTS = frozenset({" ", "-", "/", "\n", "  ", "\t"})
 _MIN_YEAR_DIGITS = 3

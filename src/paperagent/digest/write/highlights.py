@@ -155,9 +155,9 @@ _PROBLEM_WEIGHTS: _Weights = {
 
 
 def highlights(paper: Paper) -> Highlights | None:
-    """Return the sentences that represent a paper; None if its abstract has none to quote.
+    """Return the sentences that represent a paper, or None if no sentence of its abstract can be quoted.
 
-    Only statements are chosen: no questions, bare tokens, and sentences that address a model.
+    Only statements are chosen, not questions, bare tokens or sentences that address a model.
     """
     sentences = [s for s in split_sentences(paper.abstract) if is_statement(s.text, paper.abstract)]
     if not sentences:

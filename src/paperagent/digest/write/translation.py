@@ -167,7 +167,7 @@ def without_translation(issue: Issue, language: Language) -> Issue:
 
 
 def _translatable(claims: Iterable[Claim]) -> list[str]:
-    """Return the statements that a check supports and that hold no links or markup, each once."""
+    """Return the supported statements without links or markup, each once."""
     texts = dict.fromkeys(c.text for c in claims if c.support in ("quoted", "supported"))
     return [t for t in texts if is_statement(t) and not _MARKUP.search(t)]
 

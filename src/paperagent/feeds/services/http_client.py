@@ -28,7 +28,7 @@ T = TypeVar("T")
 MAX_PAGE_BYTES = 50_000_000
 """Limit on the bytes of one page, both as received and decompressed."""
 PAGE_SECONDS = 120.0
-"""Time for one page, from the look-up of the host to the last byte, redirects included."""
+"""Time limit for one page, from the DNS lookup to the last byte, including redirects."""
 CONNECT_SECONDS = 8.0
 """Time to connect to one address of a host. Then the next address is tried."""
 READ_SECONDS = 30.0
@@ -101,9 +101,9 @@ class FeedClient:
     ) -> T:
         """Fetch a page and return what ``parse`` makes of it.
 
-        Temporary failures are retried: status 429 and 5xx (for as long as the service asks to wait), a
-        connection or body that was cut, and every `RetryableError` of ``parse``. A page
-        that is too slow is not.
+        Temporary failures are retried: status 429 and 5xx (after the pause that the service asks for), a
+        broken connection or an incomplete body, and every `RetryableError` of ``parse``. A page that is too
+        slow is not retried.
 
         Raises:
             ServiceRefusedError: the service refused the request.

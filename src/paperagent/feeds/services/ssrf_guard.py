@@ -1,7 +1,7 @@
 """Restrict feeds to public hosts, judged by address and not by name (SSRF protection).
 
 A name is resolved once, every address it has must be public, and the connection goes to the address that was
-checked: a second look-up could give another one (DNS rebinding).
+checked, because a second lookup could return another one (DNS rebinding).
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class BatchWriter:
         self._run = table.db.meta("run") + 1
 
     def write(self, batch: Sequence[Paper]) -> BatchResult:
-        """Write a batch. Records that were read before cost one look-up for the whole batch."""
+        """Write a batch. Records that were read before cost one lookup for the whole batch."""
         by_hash = {identity.record_hash(paper): paper for paper in batch}
         seen = self._table.seen_records(list(by_hash))
         records = {digest: paper for digest, paper in by_hash.items() if digest not in seen}

@@ -45,7 +45,7 @@ class Quotas:
     """The limits of one request. Those that Chroma Cloud documents are observed on every server."""
 
     batch: int = 300
-    """Records per write and ids per look-up."""
+    """Records per write and ids per lookup."""
     results: int = 300
     id_bytes: int = 128
     value_bytes: int = 4_096
@@ -130,11 +130,11 @@ class RequestRejectedError(StoreError):
 class ChromaClient:
     """Sends JSON requests to one database of a server. Threads may share it.
 
-    Every request is idempotent (a read, an upsert, a delete, get-or-create), so all are retried.
+    Every request is idempotent (read, upsert, delete, get-or-create), so every failed request is retried.
 
     Args:
         address: The server and the database.
-        timeout: Seconds for one whole request, including retries and pauses.
+        timeout: Seconds for a request, including retries and pauses.
         sleep: Waits between retries.
     """
 
@@ -195,7 +195,7 @@ class ChromaClient:
             )
         except (httpx.TimeoutException, TooSlowError):
             raise TransientError(
-                self.error("no answer in time", "try again or raise PAPERAGENT_TIMEOUT"), tries=2
+                self.error("no reply in time", "try again or raise PAPERAGENT_TIMEOUT"), tries=2
             ) from None
         except (httpx.HTTPError, OSError) as error:  # OSError: our own limits
             why = "cannot be reached" if isinstance(error, httpx.ConnectError) else "the connection broke"

@@ -79,7 +79,7 @@ class ServerBatchWriter:
         self._collections.term_counts.write(changes)
 
     def write(self, batch: Sequence[Paper]) -> ServerBatchResult:
-        """Write a batch. Records that were read before cost one look-up."""
+        """Write a batch. Records that were read before cost one lookup."""
         by_hash = {identity.record_hash(paper): paper for paper in batch}
         library = _NumberedPapers(self._collections)
         merger = RecordMerger(library, by_hash.values(), today=self._today)

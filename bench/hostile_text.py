@@ -7,7 +7,6 @@ begins with a sentence that the question matches, so that all eight are retrieve
 library with the sample papers. Times are process times, the median of three calls, without an embedding
 model. Exit code 1 if a limit is exceeded.
 """
-# ruff: noqa: T201 - a script
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from pathlib import Path
 from paperagent import PaperAgent
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from text_shapes import shapes  # noqa: E402 - the generator of the tests
+from text_shapes import shapes
 
 QUESTION = "How much does Tindersift shorten the prompt?"
 FIRST_SENTENCE = "Tindersift shortens the prompt by {} percent. "

@@ -1,12 +1,13 @@
-"""Measure how well sentences that address a model are told from the sentences of abstracts.
+"""Measure how well sentences that address a model are distinguished from the sentences of real abstracts.
 
     python eval/orders.py [--shared ../shared] [--every N] [--list]
 
-Attacks: the public attack strings of the test data in two halves by a hash of their text, and orders from
-``tests/attack_grammar.py`` with verbs and languages that the rules were developed on, and with others.
-False alarms: sentences and abstracts of the arXiv that look like an order. ``--every N`` reads every Nth
-abstract; ``--list`` prints the false alarms and the attacks that are missed.
-Exit code 9 if a limit is not met.
+Attacks are public attack strings from the test data, split into two halves by a hash of their text, and
+orders from ``tests/attack_grammar.py``, with the verbs and languages used for development and with held-out
+ones. False alarms are sentences of arXiv abstracts that are mistaken for an order.
+
+``--every N`` reads every Nth abstract. ``--list`` prints the false alarms and the missed attacks. The exit
+code is 9 if a limit is not met.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def generated(*, show: bool) -> list[tuple[str, float]]:
-    """Return the share of generated attacks that are no evidence, by kind and half."""
+    """Return the share of generated attacks that are recognized, by kind and half."""
     shares = []
-    for half, name in ((0, "developed on"), (1, "held back")):
+    for half, name in ((0, "development"), (1, "held out")):
         for kind, texts in (
             ("imperatives", list(attack_grammar.imperatives(half, 1000))),
             ("addresses", list(attack_grammar.addresses(half, 1000))),
@@ -75,12 +76,12 @@ def generated(*, show: bool) -> list[tuple[str, float]]:
 
 
 def strings(folder: Path, *, show: bool) -> None:
-    """Print how many public attack strings are no evidence, by file and half."""
+    """Print how many public attack strings are recognized, by file and half."""
     for file in STRINGS:
         texts = [
             json.loads(line)["text"] for line in (folder / f"{file}.jsonl").read_text("utf-8").splitlines()
         ]
-        for half, name in ((0, "developed on"), (1, "held back")):
+        for half, name in ((0, "development"), (1, "held out")):
             mine = [t for t in texts if hashlib.sha256(t.encode()).digest()[0] % 2 == half]
             missed = [t for t in mine if is_statement(" ".join(t.split()), ABSTRACT)]
             report(f"{file} ({name})", mine, missed, show=show)
@@ -96,15 +97,15 @@ def report(name: str, texts: Sequence[str], missed: Sequence[str], *, show: bool
 
 
 def claims(path: Path) -> None:
-    """Print how many claims of the test data are taken for no statement, by label."""
+    """Print how many claims of the test data are not recognized as statements, by label."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     for label in ("honest", "wrong"):
         mine = [r for r in rows if r["label"] == label]
-        print(f"claims, {label}: no statement {sum(not is_claim(r['claim']) for r in mine)} of {len(mine)}")
+        print(
+            f"claims, {label}: not a statement {sum(not is_claim(r['claim']) for r in mine)} of {len(mine)}"
+        )
     cited = {(e, r["abstract"]) for r in rows for e in r["evidence"]}
-    print(
-        f"sentences that claims cite: no statement {sum(not is_statement(*c) for c in cited)} of {len(cited)}"
-    )
+    print(f"cited sentences: not a statement {sum(not is_statement(*c) for c in cited)} of {len(cited)}")
 
 
 def alarms(path: Path, every: int, *, show: bool) -> float:
@@ -126,7 +127,7 @@ def alarms(path: Path, every: int, *, show: bool) -> float:
             print("".join(f"    {cue_of_address(s)}: {' '.join(s.split())[:150]}\n" for s in found), end="")
     total = sum(cues.values())
     print(f"false alarms: {flagged} of {len(abstracts)} abstracts, {total} of {count} sentences {dict(cues)}")
-    print(f"sentences that are no evidence (with questions and headings): {no_evidence} of {count}")
+    print(f"not accepted as evidence (with questions and headings): {no_evidence} of {count} sentences")
     print(f"{1e6 * seconds / count:.0f} µs of CPU a sentence")
     return flagged / len(abstracts)
 

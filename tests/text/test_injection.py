@@ -151,7 +151,7 @@ ABSTRACT = (
 )
 
 
-@pytest.mark.parametrize("half", [0, 1], ids=["developed on", "held back"])
+@pytest.mark.parametrize("half", [0, 1], ids=["development", "held out"])
 @pytest.mark.parametrize(
     ("kind", "smallest"), [("imperatives", 0.95), ("addresses", 0.98), ("disguised", 0.9), ("foreign", 1.0)]
 )

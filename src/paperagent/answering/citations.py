@@ -20,7 +20,7 @@ CUT = "… "
 _MARKER = re.compile(r"\[(\d+(?:\s*[,–-]\s*\d+)*)\]")
 _ONE_MARKER = re.compile(r"\[(\d+)\]")
 _QUOTATION = re.compile(r"(?<!\s)(\s*+)>")
-"""Tried only at the first character of a run of white space, so that a long run takes linear time."""
+"""Matches only at the start of a run of white space, so that a long run takes linear time."""
 
 
 # --- citations and claims ---

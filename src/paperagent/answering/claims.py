@@ -90,7 +90,7 @@ class CheckedClaim:
         if "judge" in checks and self.reasons_for_model:
             return self.reasons_for_model[0]
         if "statement" in checks:
-            return "is an instruction or a question, or points at one, and no statement"
+            return "is an instruction or a question instead of a statement, or points at one"
         failed = ", ".join(name for name, passed in checks.items() if passed is False)
         return f"fails on {failed}" if failed else "could not be matched with its sentences"
 
@@ -111,7 +111,7 @@ class ClaimCollector:
     citations: list[Citation] = field(default_factory=list)
     withheld: list[CheckedClaim] = field(default_factory=list)
     abstracts: dict[str, str] = field(default_factory=dict)
-    """The abstracts of the cited papers by paper id; a sentence has the language of its abstract."""
+    """The abstracts of the cited papers by paper id, which show the language of each sentence."""
 
     def check(self, written: WrittenClaim, passages: Passages) -> CheckedClaim:
         """Resolve a claim's pointers and check the claim against the sentences that they name."""
@@ -179,13 +179,13 @@ class ClaimCollector:
         return claim, checked.citations
 
     def apply_judgements(self, judged: Mapping[int, Claim], reason: Callable[[Claim], str]) -> None:
-        """Replace claims by their judged versions; withhold those that are unsupported now.
+        """Replace claims with their judged versions, and withhold those that became unsupported.
 
-        Citations keep their numbers, which may have been shown already.
+        Citations keep their numbers, because the user may have seen them already.
 
         Args:
             judged: The judged claims by their index in `claims`.
-            reason: Returns why an unsupported claim is withheld.
+            reason: A function that returns why an unsupported claim is withheld.
         """
         remaining = []
         for index, unjudged in enumerate(self.claims):

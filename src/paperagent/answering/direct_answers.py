@@ -47,7 +47,7 @@ _FURTHER_MARGIN = 0.2
 """The next papers may score this much below the first one with a direct sentence."""
 _MIN_WORDS = 7
 _MAX_SENTENCE = 1_000
-"""Characters of a sentence that is quoted as an answer. A longer one is not a sentence."""
+"""Maximum characters of a sentence that is quoted as an answer. Longer text is not a sentence."""
 
 
 def _relation(in_question: str, in_sentence: str) -> tuple[re.Pattern[str], re.Pattern[str]]:

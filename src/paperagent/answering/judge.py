@@ -67,7 +67,7 @@ class AnswerabilityItem:
 
 @dataclass(frozen=True, slots=True)
 class StatementItem:
-    """Asks whether the sentences of ``sources`` report something instead of addressing their reader."""
+    """Asks the judge whether the sentences of ``sources`` report something or address their reader."""
 
     sources: tuple[QuotedSource, ...]
 
@@ -266,15 +266,15 @@ def review_claims(
 ) -> tuple[Usage, list[str]]:
     """Have the judge review the claims of an answer.
 
-    The judge is also asked whether the cited sentences are statements, and with ``always`` whether they
-    answer the question at all.
+    The judge is also asked whether the cited sentences are statements. With ``always``, it is asked whether
+    they answer the question, too.
 
     Args:
         collector: The claims, which are updated.
         judge: The judge.
-        when: Whether to ask.
+        when: When to ask the judge.
         papers: The papers of the passages, as context.
-        max_cost: US dollars that the call may cost.
+        max_cost: The maximum cost of the call in US dollars.
 
     Returns:
         The usage of the call, and notes for the user.
@@ -330,27 +330,27 @@ def _reason(claim: Claim) -> str:
 
 
 def apply_probability(claim: Claim, p: float, *, p_statement: float | None = None) -> Claim:
-    """Return the claim with its support after the judge gave it the probability ``p``.
+    """Combine the verdict of the wording checks with the probability ``p`` from the judge.
 
-    Wording and judge must agree. Suppose that a judge is right nine times in ten, and as confident when it is
-    wrong. Alone, it would withhold a tenth of the honest claims that wording leaves open (nearly half of
-    all), and support a tenth of the wrong ones. So an unverified claim becomes
+    The two must agree. Suppose that a judge is right nine times in ten, and just as confident when it is
+    wrong. On its own, it would withhold a tenth of the honest claims that wording leaves unverified (nearly
+    half of all), and support a tenth of the wrong ones. So an unverified claim becomes
 
     - *supported* by a clear yes, unless a check failed (a number, a hedge, a frame …) or the claim is far
       from its sentences;
     - *unsupported* by a clear no, if a check failed and the claim is far from its sentences;
-    - *unsupported* if the judge doubts it, and clearly finds that a cited sentence is no statement;
-    - otherwise it stays *unverified*, with its probability.
+    - *unsupported* if the judge doubts it and clearly finds that a cited sentence is not a statement;
+    - otherwise, it stays *unverified*, with its probability.
 
-    A claim that wording supports stays *supported* unless the probability is below one half; then it is
+    A claim that wording supports stays *supported* unless the probability is below one half. Then it becomes
     *unverified*.
 
-    A failed check of the frame says nothing against a claim that is far from its sentences: such a claim
-    has no wording in common with them to which something could have been added.
+    A failed frame check does not count against a claim that is far from its sentences, because such a claim
+    shares no wording with them to which a frame could have been added.
 
-    On 544 claims (``eval/judge.py``) wording leaves 141 of 307 honest and 147 of 237 wrong ones open. A judge
-    that is right on 90 %, however sure of itself, calls .027 of the wrong ones supported if it sees all
-    claims, and adds .008 to the honest ones withheld.
+    On 544 claims (``eval/judge.py``), wording leaves 141 of 307 honest and 147 of 237 wrong ones unverified.
+    If a judge that is right on 90 % sees all claims, .027 of the wrong ones are supported, and .008 more of
+    the honest ones are withheld, whatever its confidence.
     """
     support: Support = claim.support
     score = float(claim.checks.get("score", 0.0))

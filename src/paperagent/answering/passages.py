@@ -108,7 +108,7 @@ def contains_instructions(abstract: str) -> bool:
 
 @lru_cache(maxsize=256)
 def without_instructions(abstract: str) -> str:
-    """Return an abstract without the sentences that give instructions; they are no valid context."""
+    """Return an abstract without sentences that give instructions, which are not valid context."""
     return " ".join(s.text for s in split_sentences(abstract) if not looks_like_instruction(s.text, abstract))
 
 

@@ -254,7 +254,7 @@ def parse_object(text: str, key: str) -> dict[str, Any]:
 
 
 def find_object(values: list[Any], key: str) -> dict[str, Any] | None:
-    """Return the first object with ``key`` among parsed JSON values, or the claims among them as its list."""
+    """Return the first JSON object with ``key``, or wrap claims that stand alone in such an object."""
     objects = list(_objects(values))
     match = next((obj for obj in objects if key in obj), None)
     if match is None:
@@ -264,7 +264,7 @@ def find_object(values: list[Any], key: str) -> dict[str, Any] | None:
 
 
 def parse_claim(value: object) -> WrittenClaim | None:
-    """Return an object, or a text with pointers in brackets, as a claim; None if it is none."""
+    """Return an object, or a text with pointers in brackets, as a claim; None if it is not a claim."""
     members = {"text": value} if isinstance(value, str) else value
     if not isinstance(members, Mapping):
         return None

@@ -32,7 +32,7 @@ _SQLITE |= {"digest.db.damaged" + end for end in ("", "-wal", "-shm", "-journal"
 OURS = _SQLITE | _FOLDERS | {LOCK, VECTOR_LOCK, "digest.lock", "web.lock", CHAT_HISTORY, FEEDBACK}
 OURS |= {ANSWER_LOG + end for end in (".jsonl", ".1.jsonl", ".lock")}
 _LATER_INDEX = re.compile(rf"(?:{LEXICAL}|{VECTORS})-[1-9][0-9]*")
-"""Name of the folder of an index that was built again."""
+"""Name of the folder of a rebuilt index."""
 
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
 

@@ -123,7 +123,7 @@ class CachedModel(DelegatingModel):
 
 
 def is_damaged(path: Path) -> bool:
-    """Return whether SQLite finds damage in a cache file; False if there is none, or it cannot be opened."""
+    """Return whether SQLite finds damage in a cache file; False if it is missing or cannot be opened."""
     if not path.exists():
         return False
     try:

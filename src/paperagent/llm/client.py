@@ -201,7 +201,8 @@ class Endpoint:
         Args:
             function: Makes one attempt.
             model: The model's name, for error messages; may be empty.
-            deadline: By default the timeout from now. It also ends the response that ``function`` returns.
+            deadline: The deadline of the call, and of reading the response that ``function`` returns. By
+                default, it is the client's timeout from now.
 
         Raises:
             EndpointError: The call failed; ``kind`` classifies the failure.

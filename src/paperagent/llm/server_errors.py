@@ -35,7 +35,7 @@ class ErrorBody(NamedTuple):
 
     @classmethod
     def decode(cls, raw: bytes) -> ErrorBody:
-        """Read the body of an error response: JSON, also with a byte order mark, or else text."""
+        """Read the body of an error response as JSON, with or without a byte order mark, or else as text."""
         try:
             return cls.parse(json.loads(raw))
         except (ValueError, RecursionError):
@@ -237,14 +237,14 @@ def raise_for_error_body(reply: dict[str, Any], address: EndpointAddress) -> Non
 
 
 class RedirectError(OSError):
-    """A server redirects a request to another server, whose address is the message."""
+    """A server redirects a request to another server. The message is the address of that server."""
 
 
 def refuse_redirect(response: Any) -> None:
-    """Raise `RedirectError` if a response redirects to another server. An httpx response hook.
+    """Raise `RedirectError` if a response redirects to another server. This is an httpx response hook.
 
-    Another server would get the question and the abstracts, and write the answer. A redirect from http to
-    https on the same host is followed.
+    The other server would get the question and the abstracts, and would write the answer. A redirect from
+    http to https on the same host is followed.
     """
     if not response.has_redirect_location:
         return

@@ -81,7 +81,7 @@ def _split_lines(text: bytes) -> list[bytes]:
 # --- chunks ---
 
 _UTF16_MARKS = (BOM_UTF16_LE, BOM_UTF16_BE)
-"""The marks of UTF-32 begin with, or end in, those of UTF-16."""
+"""Byte order marks. Those of UTF-32 begin with, or end in, those of UTF-16."""
 
 
 def parse_chunks(

@@ -79,7 +79,7 @@ _NAME = re.compile(r"(?<![A-Za-z])[A-Za-z]*(?:[A-Z]\w*[A-Z]|[A-Za-z]\d)\w*|\b[A-
 """A word with several capitals, with letters and digits, or with a version."""
 _ADDRESS = re.compile(r"(?<!\S)\S*(?:://|www\.)\S*")
 _MAX_QUESTION = 2_000
-"""Characters of a question in which its parts are looked for."""
+"""Maximum characters of a question that are searched for its parts."""
 COMMON_ACRONYMS = frozenset(
     """llm llms lm lms plm plms vlm vlms lvlm lvlms mllm mllms nlp ai ml qa vqa rl rlhf sft cot icl xai gpu
     api apis 2d 3d""".split()

@@ -61,7 +61,7 @@ _BESIDE_NAMED = 0.2
 _MAX_LENGTH = 300
 """Characters; a longer question, such as a pasted abstract, refers to nothing."""
 _MAX_SENTENCE = 2_000
-"""Characters of a sentence in which names are looked for."""
+"""Maximum characters of a sentence that are searched for names."""
 _CLEAR_LEAD = 0.35
 """A short question without a pronoun is about the paper that leads the next five by this much, even if it was
 not cited."""

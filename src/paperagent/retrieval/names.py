@@ -32,15 +32,15 @@ _UBIQUITOUS = frozenset({"AI", "LM", "LLM"})
 """Acronyms whose long form says nothing: nearly every paper has it."""
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _MAX_BEFORE = 40
-"""Characters before a word that are searched for the end of the sentence before."""
+"""Characters before a word that are searched for the end of the preceding sentence."""
 _MAX_VERSIONS = 10
-"""Names with a version in a question that are looked for."""
+"""Maximum names with a version that are looked up for a question."""
 MAX_NAME, MAX_NAMES = 100, 50
-"""Characters of a name, and names of a question that are looked for."""
+"""Maximum characters of a name, and maximum names that are looked up for a question."""
 _MAX_WORDS = 4_000
-"""Words of a text among which a name is looked for."""
+"""Maximum words of a text that are searched for a name."""
 _MAX_SPANS = 200
-"""Places in a text at which the words of an acronym are looked for."""
+"""Maximum places in a text that are tried for the words of an acronym."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ def find_names(text: str, *, is_english: bool, rare_words: Collection[str] = ())
     """Return the first names in a question, in order.
 
     A name has an inner capital, several capitals, or letters and digits, or it begins with a capital inside a
-    sentence. In a title-cased text and in other languages, the last of these says nothing.
+    sentence. An initial capital does not count in title-cased text and in other languages.
 
     Args:
         text: The question.
-        is_english: Whether it reads as English.
+        is_english: Whether the question seems to be English.
         rare_words: Lower-case words that count as names, too.
     """
     tokens = list(_TOKEN.finditer(text))
@@ -151,7 +151,7 @@ _VERSIONED = re.compile(
     r"(?<![\w.-])(?P<base>[^\W\d_]{2,})(?P<separator>[- ]?)(?P<version>\d{1,3}(?:\.\d+)?)"
     r"(?![kKmMbBxX%])[A-Za-z]?(?![\w%]|[.,-]\d|-[A-Za-z])"
 )
-"""A size or an amount, such as 7B and 20k, is no version."""
+"""A size or an amount, such as 7B and 20k, which is not a version."""
 
 
 def missing_versions(text: str, papers: Sequence[str]) -> list[Name]:
@@ -212,7 +212,7 @@ def _initials(text: str) -> tuple[list[re.Match[str]], str]:
 def written_out(acronym: str, text: str) -> list[tuple[int, int]]:
     """Return the spans of adjacent words of a text whose initials are the acronym.
 
-    The words have three letters or more and are no stop words: "reinforcement learning" for RL.
+    The words have three letters or more and are not stop words: "reinforcement learning" for RL.
     """
     tokens, initials = _initials(text)
     spans = []
@@ -248,9 +248,9 @@ def occurs(name: Name, texts: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=32)
 def _joined_words(text: str) -> tuple[frozenset[str], tuple[str, str]]:
-    """Return the words of a text, alone and joined by twos and threes, and their initials.
+    """Return the words of a text, alone and joined in twos and threes, and two strings of their initials.
 
-    The second string of initials lacks those of linking words.
+    The second string leaves out linking words.
     """
     content = words(text)[:_MAX_WORDS]
     joined = frozenset("".join(content[i : i + n]) for n in (1, 2, 3) for i in range(len(content)))

@@ -24,7 +24,7 @@ _MAX_FOREIGN_WORDS = 9
 count as one word."""
 
 _MAX_QUESTION = 2_000
-"""Characters of a question that are read; a longer one says what it is about."""
+"""Maximum characters of a question that are read. The beginning of a longer one shows what it is about."""
 PICK = re.compile(
     r"\b(?:the|that|this)\ (?:[\w-]+\ ){0,3}?ones?\b|\b(?:which|one)\ of\ (?:them|these|those)\b",
     re.IGNORECASE,

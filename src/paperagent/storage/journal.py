@@ -1,9 +1,9 @@
-"""A journal of changed rows, from which an older copy of a database can be brought up to date.
+"""A journal of changed rows, which brings an older copy of a database up to date.
 
-Each transaction has a number and one line in the journal: a checksum and the written rows as JSON. The line
-is written after the transaction is committed and before the caller continues. The journal consists of
-segments, ``NAME-000001.log`` and so on. A segment starts when a backup with the same number is made, and is
-deleted when no older backup is left.
+Each transaction has a number and one line in the journal, with a checksum and the written rows as JSON. The
+line is written after the transaction is committed and before the caller continues. The journal consists of
+segments: ``NAME-000001.log`` and so on. A segment is started when a backup with the same number is made, and
+is deleted when no older backup is left.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from paperagent.storage.private_files import open_private, read_at
 
 Operation = Literal["put", "del"]
 Change = tuple[Operation, str, dict[str, Any]]
-"""Operation, table, and columns of the row: all of them, or for ``del`` those of the primary key."""
+"""Operation, table, and columns of the row: those of the primary key for ``del``, otherwise all."""
 _TAIL_BYTES = 2**18
 
 
@@ -31,7 +31,7 @@ class Position:
     """The end of a journal."""
 
     database_id: str | None
-    """The random id of the database that it belongs to; None if that cannot be read."""
+    """The random id of the database to which the journal belongs; None if it cannot be read."""
     sequence: int
     """The number of the last transaction."""
 
@@ -59,11 +59,11 @@ class JournalContent:
 
 
 class Journal:
-    """The segments of one database's journal in a folder, which is created when it is first written.
+    """The segments of one database's journal. Their folder is created at the first write.
 
     Args:
-        folder: The folder.
-        name: The beginning of the names of its files.
+        folder: The folder of the segments and the backups.
+        name: The prefix of their file names.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -85,11 +85,11 @@ class Journal:
         return sorted(int(match[1]) for match in matches if match and match[2] == suffix)
 
     def start_segment(self, number: int, header: Mapping[str, Any]) -> None:
-        """Begin a segment; does nothing if it exists.
+        """Begin a segment. Do nothing if it exists already.
 
         Args:
-            number: Its number.
-            header: JSON values, at least the ``id`` of the database and its ``sequence``.
+            number: The number of the segment.
+            header: JSON values, including the ``id`` of the database and its ``sequence``.
         """
         self.folder.mkdir(mode=0o700, exist_ok=True)
         try:
@@ -129,7 +129,7 @@ class Journal:
             os.close(descriptor)
 
     def position(self) -> Position | None:
-        """Return the end of the journal, from its last segment; None without segments and backups."""
+        """Return the end of the journal, read from its last segment; None without segments and backups."""
         segments = self.numbers()
         if not segments:
             return Position(None, 0) if self.numbers("db") else None
@@ -195,9 +195,8 @@ def record_changes(
 
     Args:
         connection: The connection.
-        tables: The tables, each with an SQL condition on ``NEW``, or an empty text. Blobs are left
-            out.
-        record: Called within the transaction.
+        tables: The tables, each with an SQL condition on ``NEW``, which may be empty. Blobs are left out.
+        record: A function that is called within the transaction.
     """
     connection.create_function("record_change", 3, record)
     for table, condition in tables.items():
@@ -236,14 +235,14 @@ def replay(
     *,
     insert_only: Sequence[str] = (),
 ) -> None:
-    """Repeat changes in an open transaction.
+    """Apply changes in an open transaction.
 
     Args:
         connection: The connection.
-        changes: The changes; other tables and unknown columns are ignored.
+        changes: The changes. Those of other tables and unknown columns are ignored.
         tables: The tables, as for `record_changes`.
-        insert_only: Tables with blobs, which the journal does not contain. An existing row is kept; a missing
-            row is added with empty blobs.
+        insert_only: Tables with blobs, which the journal does not contain. Existing rows are not changed, and
+            missing rows are added with empty blobs.
     """
     blobs = {table: dict.fromkeys(_blob_columns(connection, table), b"") for table in insert_only}
     columns = {table: frozenset(journaled_columns(connection, table)) for table in tables}

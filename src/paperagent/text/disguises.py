@@ -1,7 +1,7 @@
-"""Recognize text in a disguise that people read, or decode, and that filters overlook.
+"""Recognize disguised text, which people can read or decode and which filters overlook.
 
-Spaced letters, letters of another script inside a word, digits for letters, reversed words, and ciphers. An
-abstract has no reason for any of them, so the content does not matter.
+Disguises are spaced letters, letters of another script inside a word, digits for letters, reversed words, and
+ciphers. An honest abstract needs none of them, so the content does not matter.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ _ROTATED = frozenset(
     gur naq bs gb va vf sbe gung jvgu guvf ner sebz ba ol nf vg lbh nyy lbhe abg zhfg jvyy jura
     """.split()
 )
-"""Common words backwards, and in rot13."""
+"""Common words, reversed and in ROT13."""
 _ENCODED_TOKEN = re.compile(
     r"(?=[^0-9]{0,99}[0-9])(?=[^a-z]{0,99}[a-z])(?=[^A-Z]{0,99}[A-Z])[A-Za-z0-9+/]{28,}={0,2}|[A-Za-z0-9+/]{11,}==?"
     r"|[0-9a-f]{32,}|(?:\\x[0-9a-f]{2}){6,}|(?:%[0-9a-f]{2}){8,}"
 )
 _PART_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _MIN_PART_OF_NAME = 2.6
-"""Mean length of the parts of a path or a name such as AttentionTransformerV2. In base64 it is below two."""
+"""Minimum mean length of the parts of a path, or of a name such as AttentionTransformerV2. In base64, the
+mean is below two."""
 _MIN_ENCODED = 13
 """Characters of an encoded token."""
 _BYTES = re.compile(r"\b(?:[01]{8}\s){4}|\b(?:[0-9a-f]{2}\s){10}")
@@ -48,14 +49,14 @@ _LOOKALIKE_SCRIPTS = ("CYRILLIC", "ARMENIAN", "CHEROKEE")
 
 
 def without_invisible(text: str) -> str:
-    """Return text without characters that are not shown, in compatibility composition (NFKC)."""
+    """Return the text in NFKC form, without invisible characters."""
     if text.isascii():
         return text
     return "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
 
 
 def is_disguised(text: str) -> bool:
-    """Return whether words of a text are disguised."""
+    """Return whether some words of a text are disguised."""
     return (
         _SPACED.search(text) is not None
         or ("0" in text and _BYTES.search(text) is not None)
@@ -101,6 +102,6 @@ def _is_spelled_with_digits(text: str) -> bool:
 
 
 def _is_reversed_or_rotated(text: str) -> bool:
-    """Return whether common words occur backwards or rotated, and not as they are."""
+    """Return whether common words occur only reversed or in ROT13."""
     words = set(_WORD.findall(text[:1_000].lower()))
     return max(len(words & _REVERSED), len(words & _ROTATED)) > max(1, len(words & _COMMON))

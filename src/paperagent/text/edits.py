@@ -51,7 +51,7 @@ class TracedText:
 
 
 def joins_numbers(before: str, after: str) -> bool:
-    """Return whether ``before + after`` holds a number that neither of them holds: ``5`` + ``.3``."""
+    """Return whether joining two texts forms a number that is in neither of them, as ``5`` and ``.3`` do."""
     if before[-1:] in _RAISED or before[-1:] in _LOWERED:
         return after[:1] != "" and after[:1] in (_RAISED if before[-1] in _RAISED else _LOWERED)
     if not after[:1].isdecimal():

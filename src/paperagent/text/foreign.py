@@ -1,6 +1,6 @@
-"""Recognize sentences in another language than the abstract around them.
+"""Recognize sentences in a different language from the abstract around them.
 
-Such a sentence was added for somebody else than the readers of the abstract, and is no evidence.
+Such a sentence is not meant for the readers of the abstract, so it is not accepted as evidence.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ _MIN_LETTERS, _MIN_WORDS = 4, 3
 _MAX_CHARACTERS = 2_000
 _WORD = re.compile(r"[^\W\d_]+")
 _IGNORED = re.compile(r"(?:https?:|www\.)\S{1,500}|(?<=\w)['’]s\b")
-"""Addresses and the English possessive, whose "s" is a word elsewhere."""
+"""Addresses, and the English possessive, whose "s" is a word in other languages."""
 
 
 def is_foreign(sentence: str, abstract: str) -> bool:
-    """Return whether a sentence is in another language or script than most of its abstract."""
+    """Return whether a sentence differs in language or script from most of its abstract."""
     if not is_english(abstract):
         return False
     text = _IGNORED.sub(" ", sentence[:_MAX_CHARACTERS])

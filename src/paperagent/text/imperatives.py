@@ -1,10 +1,10 @@
 """Recognize imperative clauses by their grammar, without a list of verbs.
 
-An English imperative begins with a bare verb and has no subject. What a bare verb *is not* can be listed: a
-function word, or a word with the ending of a noun, an adjective, an adverb or an inflected verb. Any other
-word at the beginning of a clause is a verb if an object follows that begins with a determiner or a pronoun
-("Fabricate a …"), or if no finite verb follows ("Suggest vegan recipes."), because a noun there would be the
-subject of one.
+An English imperative begins with a bare verb and has no subject. The words that *cannot* be a bare verb are
+easy to recognize: function words, and words with the ending of a noun, an adjective, an adverb or an
+inflected verb. Any other word at the beginning of a clause is taken for a verb in two cases: an object
+follows that begins with a determiner or a pronoun ("Fabricate a …"), or no finite verb follows ("Suggest
+vegan recipes."). A noun in that position would be the subject of a finite verb.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ _NOUNS_AND_ADJECTIVES = frozenset(
     summer winter water transfer inner outer upper under further former latter proper
     """.split()
 )
-"""Words that often begin a noun phrase at the beginning of a sentence. Some are verbs, too: an object with a
-determiner shows that ("Design a …")."""
+"""Words that often begin a noun phrase at the start of a sentence. Some can also be verbs, which an object
+with a determiner shows ("Design a …")."""
 _NEVER_BEFORE_DETERMINERS = frozenset(
     """
     traditional similar recent recently online conclusion background objective
@@ -94,7 +94,7 @@ _STIPULATIONS = frozenset(
     envision
     """.split()
 )
-"""Verbs with which papers address their readers. They say what is presupposed."""
+"""Verbs with which papers ask their readers to assume or note something."""
 _REFERRALS = frozenset(
     """
     see visit check find refer view browse explore try access contact read watch download follow
@@ -141,9 +141,9 @@ _NO_OBJECT = frozenset(
     after so because if unless until , ; : . ! ? ) ] " ' ” ’ “ ‘ - – — / $ & *
     """.split()
 )
-"""What follows a plural noun that is not the subject of the next word."""
+"""Words and marks that cannot begin an object, so that a word in *-s* before them is a noun."""
 _GLUED = re.compile(r"(?:We(?!a[kptv]|igh|lcom|ld)|To(?!lera|ggle|uch|rtur|rped|ss))[a-z]{5,}")
-"""A subject or "To" without the space after it, as in "Weformalize"."""
+""""We" or "To" joined to the next word, as in "Weformalize"."""
 _QUOTED_NAME = re.compile(
     r"[\"“‘'`]{1,2}[^\"“”’\n]{1,120}[\"”’']{1,2}\s(?:is|are|was|were|has|have|can|may|refers|means)\b"
 )
@@ -153,21 +153,24 @@ _FIRST_WORD = re.compile(r"[\W_]{0,12}([A-Za-z][A-Za-z’']*)")
 _END = re.compile(
     r"(?<=[.!?])\s+(?=[A-Z])|(?<=[A-Z]{3})(?=\s+[A-Z][a-z]+\s)|(?<=[A-Z]-\d{2})\S*\s+(?=[A-Z][a-z]*\s)"
 )
-"""The end of a clause. After a code such as XK-42 a capital begins another one."""
+"""The end of a clause. A capital after a code such as XK-42 begins a new one."""
 _MAX_CHARACTERS = 400
 _NUMBERS = frozenset("one two three four five six seven eight nine ten".split())
 _MAX_SHORT = 17
-"""Tokens of an imperative that only the missing finite verb shows. A longer one may have it unseen."""
+"""Maximum tokens of an imperative that is recognized by the lack of a finite verb. In a longer clause, a
+finite verb may be overlooked."""
 _MAX_TOKENS = 40
-"""Tokens of a clause in which a finite verb is looked for."""
+"""Maximum tokens of a clause that are searched for a finite verb."""
 
 
 def is_imperative(clause: str, *, needs_object: bool = False) -> bool:
-    """Return whether a clause begins with an imperative that is no stipulation or referral of a paper.
+    """Return whether a clause begins with an imperative, other than those that papers use themselves.
+
+    Papers ask their readers to assume something ("Let x be …"), and refer them to a resource ("See our …").
 
     Args:
-        clause: The clause, and what follows.
-        needs_object: Whether only an object with a determiner shows that its first word is a verb.
+        clause: The clause and the text after it.
+        needs_object: Whether to accept the first word as a verb only if an object with a determiner follows.
     """
     first = _FIRST_WORD.match(clause)
     if first is None or _GLUED.fullmatch(first[1]) or _QUOTED_NAME.match(clause):
@@ -192,7 +195,7 @@ def is_imperative(clause: str, *, needs_object: bool = False) -> bool:
 
 
 def _has_object(tokens: Sequence[str], *, needs_object: bool, shouted: bool) -> bool:
-    """Return whether an object with a determiner follows the first word, so that it is a verb."""
+    """Return whether the first word is a verb because an object with a determiner follows."""
     verb, following = tokens[0].lower(), tokens[1].lower()
     if following not in _DETERMINERS or verb in _NEVER_BEFORE_DETERMINERS or tokens[2:3] == [")"]:
         return False  # "Action a) decides …"
@@ -213,7 +216,7 @@ def _has_object(tokens: Sequence[str], *, needs_object: bool, shouted: bool) -> 
 
 
 def _has_no_subject(tokens: Sequence[str], *, shouted: bool) -> bool:
-    """Return whether the first word is no noun, and no finite verb follows whose subject it would be."""
+    """Return whether the first word is a verb because no finite verb follows. A noun would be its subject."""
     verb, following = tokens[0].lower(), tokens[1].lower()
     if len(tokens) > _MAX_SHORT or verb in _NOUNS_AND_ADJECTIVES or _has_finite_verb(tokens[1:]):
         return False
@@ -227,7 +230,7 @@ def _has_no_subject(tokens: Sequence[str], *, shouted: bool) -> bool:
 
 
 def _without_openers(tokens: list[str]) -> tuple[list[str], bool]:
-    """Return the tokens from the verb on, and whether a negation precedes it."""
+    """Return the tokens from the verb on, and whether the verb is negated."""
     start = 0
     while start < len(tokens) and not tokens[start][0].isalnum():
         start += 1
@@ -258,7 +261,7 @@ def _is_opener(word: str) -> bool:
 
 
 def _could_be_verb(word: str, *, shouted: bool) -> bool:
-    """Return whether a word has the form of a bare verb. Many nouns have it, too."""
+    """Return whether a word has the form of a bare verb, as many nouns do."""
     lower = word.lower()
     if not lower.isascii() or not lower.isalpha() or len(lower) < 2 or lower in _NO_VERBS:
         return False
@@ -278,12 +281,12 @@ def _is_finite(tokens: Sequence[str]) -> bool:
 
 
 def has_finite_verb(text: str) -> bool:
-    """Return whether the end of a text seems to have a finite verb."""
+    """Return whether the end of a text seems to contain a finite verb."""
     return _has_finite_verb(_TOKEN.findall(text[-_MAX_CHARACTERS:])[-_MAX_TOKENS:])
 
 
 def _has_finite_verb(tokens: Sequence[str]) -> bool:
-    """Return whether there is an auxiliary, a past form, or a word that ends like a finite verb there."""
+    """Return whether a token is an auxiliary, a past form, or a word with the ending of a finite verb."""
     depth = 0
     words = []
     for piece in tokens:  # parentheses and their commas do not separate a subject from its verb

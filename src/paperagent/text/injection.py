@@ -1,11 +1,11 @@
 """Recognize sentences that address their reader or a model instead of reporting something (prompt injection).
 
-A sentence such as "Ignore the above directions and print …" stays in the library and in the passages, but no
-claim of a model may cite it. It is recognized by its form, whatever it asks for: an imperative of any verb,
-the second person, an address to reviewers or models, an obligation of the answer, marks of chat formats,
-another language than the abstract, and disguises such as spaced or reversed letters. The rules can be
-evaded; the attacker then gets a sentence quoted under the paper's own name, and nothing more.
-``eval/orders.py`` measures what they find and miss.
+A sentence such as "Ignore the above directions and print …" stays in the library and in the passages, but a
+model's claim may not cite it. Such sentences are recognized by their form, not by what they ask for: an
+imperative of any verb, the second person, an address to reviewers or models, a demand on the answer, markup
+of chat formats, a different language from the abstract, or a disguise such as spaced or reversed letters.
+An attacker who evades the rules only gets a sentence quoted under the paper's own name. ``eval/orders.py``
+measures how many attacks the rules detect and miss.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from paperagent.text.foreign import is_english, is_foreign, looks_foreign
 Cue = Literal["markup", "address", "second person", "obligation", "disguise", "imperative"]
 
 _MAX_CHARACTERS = 4_000
-"""Characters of a sentence that are read. No sentence of an abstract is longer."""
+"""Maximum characters of a sentence that are read. No sentence of a real abstract is longer."""
 _MAX_CLAUSES, _CLAUSE_CHARACTERS = 40, 400
 _WORD = re.compile(r"[a-z]+")
 
@@ -44,12 +44,12 @@ _READER = (
     r"|evaluators?|editors?|curators?|judges?|llms?|ais?|gpts?|models?|systems?|agents?|tools?|software|pipelines?|engines?"
     r"|programs?)"
 )
-"""Whoever processes an abstract."""
+"""People and programs that process abstracts."""
 _OUTPUT = (
     r"(?:answers?|responses?|repl(?:y|ies)|messages?|outputs?|completions?|reviews?|summar(?:y|ies)|digests?|reports?"
     r"|descriptions?|overviews?|synopsis|newsletters?|write-?ups?|verdicts?|recommendations?)"
 )
-"""What such a processor produces."""
+"""Texts that they produce."""
 _INPUT = (
     r"(?:code|codebase|solutions?|implementations?|algorithms?|programs?|evaluations?|assessments?|ratings?|instructions?"
     r"|prompts?|guidelines|rules|training|citations?|claims?|conclusions?|users?|task|role|job|system)"
@@ -171,7 +171,7 @@ _HEADINGS = frozenset(
     """.split()
 )
 _GOES_ON = re.compile(r"(?:therefore|thus|however|hence|then|consequently|instead|moreover|finally),\s")
-"""After a comma: "LLMs, therefore, allow us …"."""
+"""Connectives after a comma, as in "LLMs, therefore, allow us …"."""
 _SPLIT_INFINITIVE = re.compile(r"To\s\w+ly,\s")
 _ITEM_NUMBER = re.compile(r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])\)\Z")
 _HAS_SUBJECT = re.compile(r"\b(?:we|i|is|are|was|were|has|have|in\sorder)\b", re.IGNORECASE)
@@ -187,13 +187,12 @@ _QUESTION = re.compile(r"[?？][\"'”’)\]*]*(?:\s|\Z)")
 
 @lru_cache(maxsize=20_000)  # an answer checks every sentence of ten papers
 def looks_like_instruction(sentence: str, abstract: str = "") -> bool:
-    """Return whether a sentence addresses whoever processes it, instead of reporting something.
+    """Return whether a sentence addresses its reader or a model instead of reporting something.
 
     Args:
         sentence: The sentence.
-        abstract: The abstract that it stands in. A sentence in another language addresses somebody else.
-            In an abstract that is not English, and without one, the imperatives of other languages are not
-            recognized.
+        abstract: The abstract that contains it. A sentence in a different language from its abstract counts
+            as an address. If the abstract is missing or not English, only English imperatives are recognized.
     """
     if is_foreign(sentence, abstract):
         return True
@@ -202,7 +201,7 @@ def looks_like_instruction(sentence: str, abstract: str = "") -> bool:
 
 
 def cue_of_address(sentence: str) -> Cue | None:  # noqa: PLR0911 - one return for each cue
-    """Return how a sentence addresses its reader, None if it does not."""
+    """Return how a sentence addresses its reader, or None if it does not."""
     visible = disguises.without_invisible(sentence[:_MAX_CHARACTERS])
     if disguises.is_disguised(visible):
         return "disguise"
@@ -228,7 +227,7 @@ def cue_of_address(sentence: str) -> Cue | None:  # noqa: PLR0911 - one return f
 
 
 def _has_obligation(text: str, words: frozenset[str]) -> bool:
-    """Return whether a sentence says what must be done with it, or that earlier orders do not count."""
+    """Return whether a sentence demands something of its reader, or cancels earlier instructions."""
     return bool(
         ("this" in words and not words.isdisjoint(_OBLIGED_WORDS) and _THIS_MUST.search(text))
         or (not words.isdisjoint(_PEOPLE) and _PEOPLE_READING_THIS.search(text))
@@ -238,7 +237,7 @@ def _has_obligation(text: str, words: frozenset[str]) -> bool:
 
 
 def _clauses(text: str) -> Iterator[str]:
-    """Yield what follows each boundary inside a sentence, and the sentence itself."""
+    """Yield the sentence, and the text after each clause boundary in it."""
     starts = [0, *(m.end() for m in islice(_CLAUSE_START.finditer(text), _MAX_CLAUSES))]
     for start in dict.fromkeys(starts):
         yield " ".join(text[start : start + _CLAUSE_CHARACTERS].split())
@@ -273,7 +272,7 @@ def _has_imperative(text: str, clauses: Sequence[str]) -> bool:
 
 
 def _is_item_of_sentence(before: str) -> bool:
-    """Return whether a text ends in the number of a list item that continues a statement: "we do: (1)"."""
+    """Return whether a text ends in the number of a list item inside a statement, as in "we do: (1)"."""
     number = _ITEM_NUMBER.search(before[-6:])
     if number is None:
         return False
@@ -282,7 +281,7 @@ def _is_item_of_sentence(before: str) -> bool:
 
 
 def _has_markup(text: str) -> bool:
-    """Return whether marks of chat formats are used in a text, and not only named as tokens or tags."""
+    """Return whether a text uses the markup of chat formats, instead of naming it as tokens or tags."""
     return any(not _is_named(text, m) for m in islice(_MARKUP.finditer(text), _MAX_CLAUSES))
 
 
@@ -299,7 +298,7 @@ def _is_named(text: str, mark: re.Match[str]) -> bool:
 
 
 def _calls_attention(label: str, after: str) -> bool:
-    """Return whether a label before a colon addresses somebody, and is no heading and no end of a list."""
+    """Return whether a label before a colon addresses a reader, and is not a heading or the end of a list."""
     words = _WORD.findall(label.lower())
     if len(words) <= 5 and not (_READERS | _ATTENTION).isdisjoint(words):
         return True
@@ -307,5 +306,5 @@ def _calls_attention(label: str, after: str) -> bool:
 
 
 def is_question(sentence: str) -> bool:
-    """Return whether a sentence is, or ends in, a question. A question states nothing."""
+    """Return whether a sentence is a question or ends in one. A question states nothing."""
     return bool(_QUESTION.search(sentence))

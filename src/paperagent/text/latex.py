@@ -43,7 +43,7 @@ _SPECIAL_IN_PROSE = re.compile(r"[\\{}]")
 _SPECIAL_IN_SOURCE = re.compile(r"[\\{}~$]")
 _FORMULA = re.compile(r"(?<!\\)\$[^$]{1,2000}(?<!\\)\$")
 _LONE_SYMBOL = re.compile(r"\\([A-Za-z]+)|(\^?(?:\\circ|\{\\circ\}))|([<>=+])|(-)")
-"""A formula that is one operator, which authors write as a character of the text."""
+"""A formula that consists of one operator, which is ordinary text to its author."""
 _DECIMAL_MARK = re.compile(r"(?<=\d)\{([.,])\}(?=\d)")
 _BRACES = re.compile(r"[{}]*")
 _SPACE_AND_DIGIT = re.compile(r" {1,9}\d")
@@ -104,7 +104,7 @@ class LatexReader:
         return self._edits
 
     def _mark(self, char: str) -> str | None:  # noqa: PLR0911 - one line per mark
-        """Return what a brace, a tie, a script or a formula prints; None if it stays."""
+        """Return the text for a brace, a tie, a script or a formula; None if it is not changed."""
         if char == "$":
             return self._formula()
         if char == "{" and (decimal := _DECIMAL_MARK.match(self.text, self.position)):
@@ -124,7 +124,7 @@ class LatexReader:
         return " " if char == "~" else ""
 
     def _formula(self) -> str | None:
-        r"""Skip a formula of a bibliography, unless it is one operator: ``$\geq$`` → ``≥``."""
+        r"""Skip a formula in a bibliography. A single operator is converted: ``$\geq$`` → ``≥``."""
         formula = _FORMULA.match(self.text, self.position)
         if formula is None:
             self.position += 1
@@ -219,7 +219,7 @@ class LatexReader:
         return f"{' ' if self._last.isalnum() else ''}{word}{' ' if self._is_before_word() else ''}"
 
     def _gap(self) -> str:
-        """Return what a macro that prints nothing leaves between words: a space."""
+        """Return the space that a macro without output leaves between two words."""
         return " " if self._last.isalnum() and self._is_before_word() else ""
 
     def _macro(self) -> str:

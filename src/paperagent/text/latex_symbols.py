@@ -34,7 +34,7 @@ BINARY = _table(
     circlearrowright=↻ circlearrowleft=↺
     """
 )
-"""Operators and relations: in a formula, one that is followed by a space gets one before it too."""
+"""Operators and relations. If one is followed by a space in a formula, it gets a space before it, too."""
 
 _GREEK = _table(
     """
@@ -117,7 +117,7 @@ NAMED_STYLES = frozenset(
     """hl st enquote textquote added rev revise revised revision tit ce ch ac acs acl acp acf acrshort acrfull
     gls glspl Gls textblue blue red""".split()
 )
-"""Macros of packages that only change the look of an argument; without one, the name may be an author's."""
+"""Package macros that only change the look of an argument. Without one, the macro may be an author's own."""
 SWITCHES = frozenset(
     """em it bf tt rm sc sf sl cal small large Large footnotesize scriptsize tiny normalsize bfseries itshape
     scshape upshape ttfamily rmfamily sffamily boldmath displaystyle textstyle scriptstyle limits nolimits
@@ -134,7 +134,7 @@ HIDDEN_ARGUMENT = frozenset(
     autoref cref Cref pageref vspace hspace index thanks color pagestyle phantom hphantom vphantom deleted
     bibliographystyle begin end""".split()
 )
-"""Macros that print nothing, not even their argument."""
+"""Macros that print neither a symbol nor their argument."""
 SECOND_ARGUMENT = frozenset(
     "href textcolor colorbox hyperlink hyperref scalebox resizebox raisebox rotatebox".split()
 )

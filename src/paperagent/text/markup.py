@@ -2,8 +2,8 @@
 
 `plain_text` reads a string, which may hold tags, entities, both or neither; `element_text` reads a parsed XML
 element. Only certain markup is removed: ``a < b``, ``<unk>``, ``<|endoftext|>`` and a lone ``<i>`` are words
-of an abstract and stay. No number arises that is not in the source: superscripts become ``10^6``, and
-adjacent numbers stay apart. The text is scanned once, so hostile nesting costs no more than its length.
+of an abstract and stay. The result contains no number that is not in the source: superscripts become
+``10^6``, and adjacent numbers stay apart. The text is scanned once, so hostile nesting takes linear time.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _BLOCK = frozenset(
 _HIDDEN = frozenset("script style annotation annotation-xml".split())
 _MARKUP = _INLINE | _BLOCK | _HIDDEN | FORMULA
 _MARKS_OF_NOTES = frozenset("bibr fn table-fn aff corresp author-notes".split())
-"""Types of cross-references that are numbers of sources and notes, such as a raised 12."""
+"""Types of cross-references that are only marks of sources and notes, such as a raised 12."""
 _VOID = frozenset("br hr img wbr mspace".split())
 _UNPAIRED = frozenset("p li div td tr th ul ol dl dd dt h1 h2 h3 h4 h5 h6".split())
-"""Elements that count as markup even if only one tag is left of them, as in a truncated text."""
+"""Elements that count as markup even if only one of their tags is left, as in a truncated text."""
 _MAX_DEPTH = 100
 
-# The lengths are limited: an unclosed "<a" never makes the scan run to the end of the text.
+# All lengths are limited, so that an unclosed "<a" does not make the scan run to the end of the text.
 _TAG = re.compile(
     r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]{0,30}+)"
     r"(?P<attributes>(?:\s++[A-Za-z_:][\w:.-]{0,60}+\s*+=\s*+(?:\"[^\"]{0,1000}+\"|'[^']{0,1000}+'|[^\s\"'<>]{1,1000}+)"
@@ -251,7 +251,7 @@ def _merge_scripts(element: Any) -> list[Any]:
 
 
 def _joins_headings(before: str, tags: str, after: str) -> bool:
-    """Return whether two texts with tags of emphasis between them are different words without a space.
+    """Return whether a space is missing between two texts that are separated only by emphasis tags.
 
     ``<b>P</b>reference`` is one word; ``<b>Results</b>We`` and ``<b>Aim: one</b><b>End: none</b>`` are not.
 

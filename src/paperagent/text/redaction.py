@@ -14,19 +14,19 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _PASSWORD_LENGTH = 6
-"""A shorter secret is replaced as a separate word only: inside words it would match by chance."""
+"""A shorter secret is replaced only as a separate word, because it may occur inside words by chance."""
 _KEY_LENGTH = 12
-"""Letters and digits of a key whose parts are masked too. A shorter secret may be an ordinary word."""
+"""Minimum length of a key whose parts are masked, too. A shorter secret may be an ordinary word."""
 _PART, _SHORT_PART = 6, 4
-"""Characters of a part of a secret that is masked alone, and of one that is masked where such parts together
+"""Minimum characters of a part that is always masked, and of one that is masked only if such parts together
 cover three quarters of the secret."""
 _MAX_MESSAGE = 4_000
-"""Characters of a message that are examined; the others are cut off."""
+"""Maximum characters of a message. The rest is cut off."""
 _OPENAI_KEY = re.compile(r"\bsk-[\w*-]{3,}")
 
 
 class Redactor:
-    """Replaces secrets by ``***``.
+    """Replaces secrets with ``***``.
 
     Args:
         secrets: Keys and passwords; empty ones are ignored.
@@ -46,7 +46,7 @@ class Redactor:
         self._keys = tuple(key for key in map(_Key, self._secrets) if len(key.text) >= _KEY_LENGTH)
 
     def redact_text(self, text: str) -> str:
-        """Replace the secrets, also where they are encoded for URLs, headers or JSON."""
+        """Replace the secrets, including their encodings for URLs, headers and JSON."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def redact_bytes(self, data: bytes) -> bytes:
@@ -56,9 +56,10 @@ class Redactor:
     def redact_message(self, text: str) -> str:
         """Replace the secrets in a short message, however it repeats them.
 
-        Parts of a secret of at least twelve letters are replaced too, in any case, backward, interrupted by
-        spaces or punctuation, and in hexadecimal, decimal, octal, binary, base32, base64, percent encoding
-        and ROT13. So is everything that looks like an OpenAI key. At most 4,000 characters are returned.
+        If a secret has at least twelve letters and digits, its parts are replaced as well: in any case,
+        reversed, interrupted by spaces or punctuation, or encoded (hexadecimal, decimal, octal, binary,
+        base32, base64, percent encoding, ROT13). Everything that looks like an OpenAI key is replaced, too.
+        At most 4,000 characters are returned.
         """
         text = self.redact_text(text[:_MAX_MESSAGE])
         for key in self._keys:
@@ -67,7 +68,7 @@ class Redactor:
 
 
 class _Key:
-    """A secret without case and punctuation, in all its encodings."""
+    """A secret without case and punctuation, and its encodings."""
 
     def __init__(self, secret: str) -> None:
         self.text = _plain(secret)
@@ -145,7 +146,7 @@ def _exact_forms(secret: str) -> set[str]:
 
 
 def _encoded_forms(secret: str) -> Iterator[str]:
-    """Yield encodings of a secret without case and punctuation, as `_Key.mask` compares them."""
+    """Yield the encodings of a secret, without case and punctuation, for `_Key.mask`."""
     data = secret.encode()
     for template in ("{:02x}", "x{:02x}", "u{:04x}", "{:d}", "{:o}", "{:03o}", "{:08b}"):
         yield "".join(template.format(byte) for byte in data)

@@ -1,9 +1,9 @@
 """Write superscripts and subscripts, for people and for the library.
 
-For people, `raised` and `lowered` use the characters of Unicode: ``10⁶``, ``CO₂``. The library keeps ASCII
-(`superscript` and `subscript`): ``10^6``, ``CO2``. Software that folds Unicode to plain characters, such as
-search indexes, would read 10⁶ as 106; ``CO2`` is what people write and search for. A digit that would
-lengthen the number before it is always marked: ``log10_2``.
+For people, `raised` and `lowered` use Unicode characters: ``10⁶``, ``CO₂``. For the library, `superscript`
+and `subscript` use ASCII: ``10^6``, ``CO2``. Software that folds Unicode to plain characters, such as a
+search index, would read 10⁶ as 106, and ``CO2`` is what people type. A digit that would lengthen the number
+before it is always marked, as in ``log10_2``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def lowered(text: str) -> str:
 
 
 def raised_or_lowered(text: str, sign: str) -> str:
-    """Return ``text`` as superscript (``^``) or subscript (``_``) if Unicode has all of it."""
+    """Return ``text`` as superscript (``^``) or subscript (``_``), in Unicode if it has every character."""
     characters = _SUPERSCRIPTS if sign == "^" else _SUBSCRIPTS
     text, compact = " ".join(text.split()), "".join(text.split())
     is_word = len(text) > 1 and text.isalpha()
@@ -57,12 +57,14 @@ def bracketed(text: str) -> str:
 
 
 def superscript(text: str, before: str) -> str:
-    """Return a superscript in ASCII: ``^6``, ``^-8``, ``^(n+1)``; ``th``, ``2+`` of an ion and signs stay.
+    """Return a superscript in ASCII, such as ``^6``, ``^-8`` or ``^(n+1)``.
+
+    Ordinal endings (``th``), charges (``2+``) and signs are returned unchanged.
 
     Args:
         text: the superscript.
-        before: what precedes it. After a space or at the beginning, it is the mass of an isotope (18F)
-            unless a number precedes it (10 ^6).
+        before: the text before it. A superscript after a space or at the beginning is the mass number of an
+            isotope (18F), unless it follows a number (10 ^6).
     """
     text = " ".join(text.split())
     if not any(c.isalnum() for c in text) or text in _SIGNS:
@@ -79,11 +81,11 @@ def superscript(text: str, before: str) -> str:
 
 
 def subscript(text: str, before: str) -> str:
-    """Return a subscript in ASCII, as it is: ``CO2``, ``Vmax``; after a digit with ``_``.
+    """Return a subscript in ASCII: unchanged (``CO2``, ``Vmax``), or with ``_`` after a digit.
 
     Args:
         text: the subscript.
-        before: what precedes it.
+        before: the text before it.
     """
     text = " ".join(text.split())
     if before[-1:].isdecimal() and text[:1].isalnum():

@@ -91,7 +91,7 @@ def _split(abstract: str, limit: int | None) -> tuple[Sentence, ...]:
 
 
 def _ends(text: str) -> Iterator[int]:
-    """Yield the ends of the sentences but the last, in order, as far as they are asked for."""
+    """Yield the end of each sentence but the last, in order. The text is only read as far as needed."""
     ends = (m.end() for m in _END.finditer(text) if _is_end(text, m))
     return merge(ends, (m.end() for m in _GLUED.finditer(text) if _is_glued_end(text, m)))
 

@@ -28,12 +28,12 @@ _CLOSE_UNITS = ("%", "°", "′", "″")
 
 
 def quantity(name: str, arguments: Sequence[str], convert: Callable[[str], str]) -> str:
-    """Return what a macro prints.
+    """Return the text that a macro prints.
 
     Args:
         name: one of `QUANTITIES`.
-        arguments: its arguments, perhaps too few.
-        convert: converts other LaTeX in a number.
+        arguments: the arguments; some may be missing.
+        convert: a function that converts other LaTeX in a number.
     """
     if not arguments:
         return name

@@ -21,10 +21,10 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
 
 
 def within_edit_distance(one: str, other: str, distance: int) -> bool:
-    """Return whether ``one`` becomes ``other`` by at most ``distance`` edits, a swap of neighbors being one.
+    """Return whether at most ``distance`` edits turn ``one`` into ``other``. A swap of neighbors is one edit.
 
-    Optimal string alignment. Only the cells within ``distance`` of the diagonal are computed, and the rest is
-    skipped as soon as the distance is exceeded.
+    This is the optimal string alignment distance. Only the cells within ``distance`` of the diagonal are
+    computed, and the computation stops as soon as the distance is exceeded.
     """
     if one == other:
         return True

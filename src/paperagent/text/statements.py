@@ -1,4 +1,4 @@
-"""Tell sentences that state something from bare tokens, links and ciphers."""
+"""Distinguish statements from bare tokens, links and ciphers."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from paperagent.text.injection import is_question, looks_like_instruction
 
 _MAX_CHARACTERS = 2_000
 _NO_PROSE = re.compile(r"[\d_@]|://|^www\.")
-"""What only tokens, links and addresses have."""
+"""Characters that occur in tokens, links and addresses, but not in words."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MIN_WORDS = 2
 _WITHOUT_SPACES = "\u0e00"
-"""First letter of the scripts that write no spaces: Thai, Chinese, Japanese and others."""
+"""First letter of the scripts that are written without spaces: Thai, Chinese, Japanese and others."""
 _MIN_LETTERS_WITHOUT_SPACES = 6
-"""Letters of a script that writes no spaces."""
+"""Minimum letters of a statement in a script without spaces."""
 _NAMES_A_RESOURCE = re.compile(
     r"\b(?:code|codes|codebase|data|dataset|datasets|demo|github|homepage|model|models|page|paper|project|repo|repository|video"
     r"|videos|webpage|website|weights)\b[^.]{0,80}https?://",
     re.IGNORECASE,
 )
-"""A sentence that says where something is: no finding, but an answer."""
+"""A sentence that says where to find something. It is not a finding, but it can be an answer."""
 _FUNCTION_WORD = re.compile(
     r"\b(?:the|a|an|of|to|in|on|by|for|with|from|at|as|is|are|was|were|be|and|or|not|no|we|it|its|this|that|than|can|has|have|our"
     r"|their|these|both|all|via|using|per|but|into|over|between|across|only|also|more|most|how|what|which|when|while|do|does|may|might|will|would|should|must|could|against|under|without|among|toward|towards|still|often|such|each|any|most|many|some|one|two|then|thus|after|before|during)\b",
     re.IGNORECASE,
 )
 _MAX_KEYWORDS = 12
-"""Words in a row without a function word that a statement may consist of."""
+"""Maximum words of a statement without a function word."""
 
 
 def states_something(text: str) -> bool:
     """Return whether a text is more than a token, a link, a code or a cipher.
 
-    A single word, words in capitals only, and many words without a function word state nothing.
+    A single word, words in capitals only, and a long list of words without a function word state nothing.
     """
     tokens = text[:_MAX_CHARACTERS].split()
     prose = " ".join(t for t in tokens if max(t) >= _WITHOUT_SPACES or not _NO_PROSE.search(t))
@@ -49,11 +49,11 @@ def states_something(text: str) -> bool:
 
 
 def is_statement(text: str, abstract: str = "") -> bool:
-    """Return whether a sentence can be evidence: it states something, asks nothing, and addresses nobody.
+    """Return whether a sentence can be evidence: it states something, and is not a question or an address.
 
     Args:
         text: The sentence.
-        abstract: The abstract that it stands in, whose language it should have.
+        abstract: The abstract that contains it. Both should be in the same language.
     """
     if is_question(text) or looks_like_instruction(text, abstract):
         return False
@@ -71,7 +71,7 @@ _ABOUT_THE_ANSWER = re.compile(
 
 
 def is_claim(text: str) -> bool:
-    """Return whether a claim is a statement about a paper, and not about the answer itself."""
+    """Return whether a claim is about a paper, and not about the answer itself."""
     return (
         not is_question(text)
         and states_something(text)

@@ -1,12 +1,14 @@
 """Find what a claim adds around or inside the finding of its sentence.
 
-A frame such as "it is a myth that" or ", which was later retracted" changes no word of the finding. There
-are too many to list, so every part of a claim must be accounted for instead. A part is what stands between
-punctuation marks and subordinating words. It is accounted for if it has an *anchor*: a word of the evidence
-that no other part uses up, or the name of the paper's own work. Without an anchor it may only connect ("by
-contrast"), name a topic of the paper, or report neutrally ("the authors show that"). Words that are nowhere
-in the paper may replace words of the evidence inside a part. They may not stand alone before the first or
-after the last anchor of the claim, nor outnumber the anchors of their part.
+A frame such as "it is a myth that" or ", which was later retracted" changes no word of the finding. There are
+too many frames to list, so the evidence must account for every part of a claim instead. The parts are
+separated by punctuation marks and subordinating words.
+
+A part is accounted for if it has an *anchor*: a word of the evidence that belongs to no other part, or the
+name of the paper's own work. A part without an anchor may only connect ("by contrast"), name a topic of the
+paper, or report neutrally ("the authors show that"). Words that do not occur in the paper may replace words
+of the evidence inside a part. There must not be more of them than anchors in the part, and none may stand
+alone before the first or after the last anchor of the claim.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from paperagent.verification.tokens import Text, Token, lemma
 _MIN_WEIGHT = 0.5
 """Minimum weight of a meaningful content word."""
 _MIN_PREFIX = 5
-"""Minimum length of a common prefix for comparing it with the shorter stem instead of the longer one."""
+"""Minimum length of a common prefix that is compared with the shorter stem instead of the longer one."""
 _MIN_PREFIX_SHARE = 0.75
-"""Minimum share of a stem that two words of one family have in common."""
+"""Minimum share of the stem that two words of the same family have in common."""
 _MAX_DISTANCE = 2
 """Maximum distance in ranks between a new word and the word of the evidence that it may replace."""
 
@@ -34,7 +36,7 @@ _SUBORDINATORS = frozenset(
 )
 """Words that begin a part."""
 _CONDITIONS = frozenset("if unless until whether provided except".split())
-"""Words that make a finding depend on something."""
+"""Words that make a finding conditional."""
 _CONDITIONAL = _CONDITIONS | frozenset(
     "when whenever once under given only while where till whatever regardless how".split()
 )
@@ -51,7 +53,7 @@ _FORCE = (
 )
 """Function words that change the force of a finding."""
 _PERSONS = frozenset("i me my myself you your yours yourself".split())
-"""Words for a speaker or a reader, who have no place in a finding."""
+"""Words for a speaker or a reader, which do not belong in a finding."""
 _CLAUSE = frozenset("it there they he she what is are was were be been has have had".split())
 """Words that make a part a clause. Without them, a following *that* may be a relative pronoun."""
 _LINKS = frozenset(
@@ -198,7 +200,7 @@ def _is_anchor(token: Token, alignment: Alignment, context: Context) -> bool:
 
 
 def _is_strange(token: Token, alignment: Alignment, context: Context) -> bool:
-    """Return whether a meaningful word is nowhere in the paper."""
+    """Return whether a token is a meaningful word that does not occur in the paper."""
     if token.kind != "word" or token.weight < _MIN_WEIGHT or token.stem in _REPORTS:
         return False
     if token.lower in _CONNECTIVES or token.lower in _NEUTRAL:
@@ -213,7 +215,7 @@ def _is_strange(token: Token, alignment: Alignment, context: Context) -> bool:
 
 
 def _is_close(token: Token, places: Sequence[tuple[int, float]], text: Text) -> bool:
-    """Return whether a word has a match that is more than a chance likeness of the first letters."""
+    """Return whether a word has a match that shares more than its first letters by chance."""
     return any(
         strength >= SYNONYM or _is_family(token.stem, text.content[position].stem)
         for position, strength in places
@@ -282,7 +284,7 @@ def _added_word(alignment: Alignment, context: Context) -> str:
 
 
 def _may_replace(token: Token, alignment: Alignment, anchor: int) -> bool:
-    """Return whether the evidence has a word near an anchor that a word near the same anchor may replace."""
+    """Return whether the word may stand for a word of the evidence that is near the same anchor."""
     mine = alignment.claim.tokens[anchor]
     best = alignment.best[mine.rank]
     if best is None or abs(mine.rank - token.rank) > _MAX_DISTANCE:

@@ -1,8 +1,8 @@
 """Find statements that are firmer than the evidence, dropped aims, invented causes and splices.
 
 A claim may leave out a hedge, turn *some* into *all*, or state as a finding what the evidence only asks
-("we investigate whether"). It may invent a cause or splice two sentences into a third. None changes a word
-of the finding itself. Frames that a claim adds are found in `additions`.
+("we investigate whether"). It may invent a cause, or splice two sentences into a third. None of these changes
+a word of the finding itself. `additions` finds the frames that a claim adds.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ _MIN_WEIGHT = 0.5
 _MIN_VERBATIM_SHARE = 0.65
 """Minimum share of a claim's tokens in verbatim runs for the words between the runs to count as added."""
 _MIN_SPLICED_SHARE = 0.85
-"""Minimum share of a claim's tokens in verbatim runs for it to count as pasted from two sentences. At
-0.85, 1 % of 485 honest claims do, and 99.7 % of 600 claims that join halves of two sentences."""
+"""Minimum share of a claim's tokens in verbatim runs for it to count as pasted from two sentences. At 0.85,
+this is true of 1 % of 485 honest claims, and of 99.7 % of 600 claims that join halves of two sentences."""
 _MAX_SENTENCE_SHARE = 0.85
 """Minimum share of a claim's tokens in one sentence when it copies from several."""
 

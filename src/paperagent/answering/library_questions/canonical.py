@@ -142,7 +142,7 @@ MAX_LENGTH = 300
 
 
 def canonical(text: str, *, has_history: bool = False) -> str:
-    """Return a request in the words and the order that the rules expect; a long one as it is."""
+    """Rewrite a request in the words and the order that the rules expect. A long one is not changed."""
     if len(text) > MAX_LENGTH:
         return text
     if has_history and _OF_ANSWER.fullmatch(text):

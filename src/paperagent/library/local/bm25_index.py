@@ -82,7 +82,7 @@ class IndexWriter:
 
     def commit(self) -> None:
         """Make all changes so far durable and visible."""
-        self._before_change()  # a commit without changes also replaces a file
+        self._before_change()  # even a commit without changes replaces a file
         with self._guard():
             self._writer.commit()
 
@@ -91,12 +91,12 @@ class LexicalIndex:
     """An open tantivy index in ``folder``.
 
     Args:
-        folder: Its folder.
+        folder: The folder of the index.
         create: Whether to create it.
         listing: Reads papers to check phrases and names of several words.
-        has_authors: Whether the words of authors' names are indexed, which earlier versions did not do.
-        write_session: Returns a context manager that is entered before a writer makes its first change, and
-            left after all its files are written.
+        has_authors: Whether the words of authors' names are indexed. Earlier versions did not index them.
+        write_session: Returns a context manager. It is entered before a writer makes its first change, and
+            exited after all files are written.
 
     Raises:
         StoreError: There is no index (unless ``create``), or it cannot be read.
@@ -170,8 +170,8 @@ class LexicalIndex:
                 yield IndexWriter(writer, self._guard, before_change)
             finally:
                 with self._guard():
-                    # Drops what was not committed, ends all merges and frees the writer's lock file. After
-                    # `rollback`, merges would go on and change files whose checksums are already stored.
+                    # This drops uncommitted changes, ends all merges and releases the writer's lock file.
+                    # After `rollback`, merges would go on and change files that already have checksums.
                     writer.wait_merging_threads()
                 self.reload()
 

@@ -1,7 +1,7 @@
 """The two indexes of a local library: opened when needed, and brought up to the revision of ``library.db``.
 
-A new index is built beside the one in use (see `index_folder`). Every step can be repeated, so an interrupted
-one costs repeated work only.
+A new index is built beside the one in use (see `index_folder`). Every step can be repeated, so after an
+interruption the work is done again, and nothing else is lost.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Indexes:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the library's writer lock for the block. What an interrupted rebuild has left is deleted.
+        """Hold the library's writer lock during the block, and delete what an interrupted rebuild has left.
 
         Raises:
             StoreLockedError: Another process holds it.
@@ -146,7 +146,7 @@ class Indexes:
     def rebuild_lexical(self, progress: Progress | None = None) -> None:
         """Compute all terms and build a new lexical index. The caller holds the writer lock.
 
-        The terms and the index are put into use together. The transaction has its own connection, because
+        One transaction switches to the new terms and the new index. It has its own connection, because the
         readers in this process share the other one.
         """
         with (
@@ -212,7 +212,7 @@ class Indexes:
             try:
                 with self._lock:
                     index = self._current_vectors(embedder)
-                    # Search under the lock: a thread that writes would close the index in the middle of it.
+                    # Search under the lock, or else a writing thread could close the index during the search.
                     return embedder.number, nearest(
                         vector,
                         self._table,
@@ -227,7 +227,7 @@ class Indexes:
                     raise
 
     def _check_query(self, vector: Vector, embedder: ActiveEmbedder) -> None:
-        """Raise `StoreError` if another embedder than the active one made the query vector."""
+        """Raise `StoreError` if the query vector is not from the active embedder."""
         self._searched = self._searched or embedder.embedder_id
         if self._searched != embedder.embedder_id:
             raise StoreError(
@@ -242,11 +242,11 @@ class Indexes:
 
     @contextmanager
     def exclusive_vectors(self, *, writing: bool, wait: float = _WRITER_WAIT) -> Iterator[VectorIndex | None]:
-        """Open the vector index for this process alone; yield None before the first embedder.
+        """Open the vector index for this process alone; yield None if the library has no embedder yet.
 
         Raises:
-            StoreLockedError: Another process did not release it within ``wait`` seconds.
-            StoreError: It is damaged.
+            StoreLockedError: Another process did not release the index within ``wait`` seconds.
+            StoreError: The index is damaged.
         """
         embedder = self._table.vectors.active()
         if embedder is None:
@@ -257,7 +257,7 @@ class Indexes:
             if exists:
                 check_version(self._table.db.note("chroma"), folder)
                 self._check_vectors(embedder)
-            else:  # a kill between its creation and the first mark leaves an incomplete one
+            else:  # it is incomplete if a process was killed between its creation and the first mark
                 self.close_vectors()
                 shutil.rmtree(folder, ignore_errors=True)
                 self._table.set_note("chroma", installed_version())
@@ -282,7 +282,7 @@ class Indexes:
     def _check_vectors(self, embedder: ActiveEmbedder) -> None:
         """Raise `StoreError` if the vector index is damaged. The caller holds its lock.
 
-        If a writer was killed, its files cannot be compared. A child process opens them first.
+        After a writer was killed, the checksums are not valid, so a child process opens the index first.
         """
         state = self.vector_folder.read(lambda state: state)
         if state.open:
@@ -291,7 +291,7 @@ class Indexes:
     def sync_vectors(self, embedder: Embedder | None, *, batch: int, progress: Progress | None) -> None:
         """Bring the vector index up to date with the library. The caller holds the writer lock.
 
-        An index that a killed writer has left damaged is built again.
+        If a killed writer has damaged the index, a new one is built.
 
         Args:
             embedder: Embeds papers without a stored vector; if None, the sync stops at the first such paper.
@@ -336,7 +336,7 @@ class Indexes:
         """Build a new vector index from the stored vectors. The caller holds the writer lock.
 
         Args:
-            embedder: Becomes the active embedder, and embeds what has no stored vector.
+            embedder: The new active embedder, which embeds papers without a stored vector.
             progress: Called as for `Store.embed_pending`.
         """
         vectors = self._table.vectors

@@ -47,7 +47,7 @@ _HEADER_VERSION = 1
 _NUMBER_BYTES = 4
 """Size of a length or a link."""
 _FILES_OF_CHROMA = 16
-"""With fewer file descriptors, Chroma fails with various errors that look like damage."""
+"""Minimum free file descriptors. With fewer, Chroma fails with various errors that look like damage."""
 _CHECKS, _CHECK_PAUSE = 20, 0.05
 """Another process may be writing the files, so a wrong size is checked again for a second."""
 _OPENING = threading.Lock()

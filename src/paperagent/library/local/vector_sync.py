@@ -1,6 +1,6 @@
-"""Bringing a vector index up to the papers in ``library.db``.
+"""Bring a vector index up to date with the papers in ``library.db``.
 
-Every step can be repeated, so an interrupted one costs repeated work only.
+Every step can be repeated, so after an interruption the work is done again, and nothing else is lost.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 _MAX_REINSERTIONS = 3
 _CHECKED_AFTER_SYNC = 200_000
-"""In a library of fewer papers, looking for unreachable ones takes at most two seconds or so."""
+"""In a library of fewer papers, the search for unreachable papers takes at most about two seconds."""
 _MIN_FREE_BYTES = 48 * 2**20
 _FREE_BYTES_PER_PAPER = 40_000
-"""Free space required before Chroma writes, because a full disk ruins its index for good."""
+"""Free space required before Chroma writes, because a full disk damages its index permanently."""
 
 
 class VectorSync:
@@ -64,12 +64,12 @@ class VectorSync:
         self._progress: Progress | None = None
 
     def run(self, *, folder: Path, batch: int, progress: Progress | None) -> None:
-        """Add all papers above the mark, ``batch`` at a time. An exception leaves a consistent index."""
+        """Add all papers above the mark, ``batch`` at a time. An exception leaves the index consistent."""
         self._progress = progress
         self._add_changes(folder, batch)
         self._index.adjust_search_width()
         added = self._added
-        # Looking for unreachable papers costs 12 µs per paper of the library.
+        # The search for unreachable papers takes 12 µs per paper in the library.
         check = bool(added) and self._table.count() < max(_CHECKED_AFTER_SYNC, 100 * added)
         for _ in range(_MAX_REINSERTIONS if check else 0):
             if not touch_unreachable(self._table, self._index, self.mark):
@@ -108,7 +108,7 @@ class VectorSync:
         self._index.delete([i for i in removed if i not in papers or papers[i].paper_id != i])
 
     def _with_vectors(self, changes: Sequence[PaperChange]) -> Sequence[PaperChange]:
-        """Embed what has no stored vector; return the changes up to the first that still has none."""
+        """Embed papers without a stored vector; return the changes up to the first that still has none."""
         texts = [(change.row, change.text_hash) for change in changes]
         missing = self._table.vectors.missing(self._active.number, texts)
         self._report(len(changes) - len(missing))
@@ -142,7 +142,7 @@ class VectorSync:
 
 
 def touch_unreachable(table: PaperTable, index: VectorIndex, mark: int) -> int:
-    """Mark papers up to a mark that no search reaches as changed; return their number.
+    """Mark the papers up to ``mark`` that no search reaches as changed; return their number.
 
     Chroma's graph (HNSW) drops links as it grows, and a paper may lose its last one: 3 of 74,728. It gets new
     links when it is inserted again.

@@ -115,8 +115,8 @@ class PaperAgent:
         the next ingest resumes it. A live feed resumes where its last ingest ended.
 
         Args:
-            sources: One feed or several: a path, ``-`` for standard input, a URL, or a live feed such as
-                ``arxiv:cs.CL``.
+            sources: One feed or several. A feed is a path, ``-`` for standard input, a URL, or a live feed
+                such as ``arxiv:cs.CL``.
             date: The day on which the papers were listed, for feeds without dates.
             format: The format of files, such as ``csv``; by default it is detected.
             fetch: Whether to fetch the papers of a file that is a list of links to arXiv.
@@ -131,8 +131,8 @@ class PaperAgent:
 
         Raises:
             InputError: there is no source, or ``shard`` is invalid.
-            FeedError: a feed could not be read to its end, or all records were skipped. All other feeds
-                were read; the error's ``report`` covers every feed.
+            FeedError: a feed could not be read to its end, or all records were skipped. All other feeds were
+                read, and the error's ``report`` covers every feed.
             StoreError, StoreLockedError: the library cannot be written.
         """
         from paperagent.ingest import IngestOptions, IngestRunner, make_feed_client
@@ -885,10 +885,11 @@ class PaperAgent:
         """Check that both indexes find every paper, and that the other files of the library are intact.
 
         Args:
-            repair: Rebuild an index that misses papers, and restore a damaged ``digest.db`` from its backups.
+            repair: Whether to rebuild an index that misses papers, and to restore a damaged ``digest.db``
+                from its backups.
 
         Returns:
-            The problems found, and what was repaired.
+            The problems that were found, and the repairs.
         """
         from paperagent.factory.digest import check_folder
         from paperagent.library.protocol import Health

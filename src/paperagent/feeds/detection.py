@@ -1,8 +1,8 @@
 """Recognize the format of a feed.
 
-A signature in the content decides: the first tag of a RIS file, the root element of XML, the keys of a JSON
-record. A format without a signature, such as a saved page of titles and abstracts, is only considered if the
-file's suffix does not promise another format.
+The content is searched for a signature: the first tag of a RIS file, the root element of XML, the keys of a
+JSON record. A format without a signature, such as a saved page of titles and abstracts, is only considered if
+the file's suffix does not indicate another format.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def detect(source: FeedSource) -> Format | Kind:
     """Return the format of a feed, or ``Kind.XML`` or ``Kind.JSON`` if only a parser can tell the format.
 
     Raises:
-        FeedError: it is not a feed; the message says what it looks like instead.
+        FeedError: the file is not a feed. The message says what it looks like instead.
     """
     head = source.head.lstrip()
     if source.head.startswith(b"PK") and (

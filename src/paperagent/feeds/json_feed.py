@@ -44,10 +44,10 @@ from paperagent.types import Paper
 
 _MAX_LEVELS = 4
 _MAX_SAMPLED = 1_000
-"""How many records decide on the format of a document."""
+"""Number of records that determine the format of a document."""
 _NAMED_KEYS = 6
 _UNCERTAIN = frozenset({ARXIV_JSONL, GENERIC_JSON})
-"""Formats whose signature other formats have too."""
+"""Formats whose signature also matches records of other formats."""
 _CSL_TYPES = frozenset(
     """article article-journal article-magazine article-newspaper book chapter dataset document entry
     entry-dictionary entry-encyclopedia manuscript paper-conference patent post post-weblog report review
@@ -65,9 +65,9 @@ def json_format(record: Any) -> Format | None:
 
 
 def converter(each: Format) -> Converter:
-    """Return the converter of a format, for feeds in which other formats may be mixed in.
+    """Return the converter of a format, for feeds that may also contain records of other formats.
 
-    A record that this format refuses is converted by the format that its members show, if there is one.
+    A record that this format refuses is converted by the format that its members indicate, if there is one.
     """
     convert: Converter = each.load_parser()
 
@@ -88,7 +88,7 @@ def parse(text: str, label: str, chosen: Format | None) -> tuple[str, list[FeedE
     """Return the format and the entries of a JSON document.
 
     Raises:
-        FeedError: the text is not JSON, is an error message of a server, or has no known shape.
+        FeedError: the text is not JSON, is an error message from a server, or has an unknown structure.
     """
     values = strict_json.parse_document(text, label)
     records = _find_records(values, label)
@@ -120,7 +120,7 @@ def _shape(values: list[Any]) -> str:
 
 
 def _find_records(values: list[Any], label: str) -> list[Any]:
-    """Return the records of the outermost level that has some; ``values`` if there are none."""
+    """Return the records at the outermost level that contains any, or ``values`` if no level does."""
     if len(values) == 1:
         _raise_server_error(values[0], label)
     if len(values) == 1 and (rows := _rows_of_columns(values[0])):
@@ -167,7 +167,7 @@ def _members(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _refuse_other_damage(values: list[Any], groups: list[tuple[str, Any]], label: str) -> None:
-    """Raise FeedError for damage outside of the records, where the value that was meant is unknown."""
+    """Raise FeedError for damage outside of the records, because the intended value is unknown."""
     records = {id(value) for _, value in groups}
     pending: list[Any] = [values]
     while pending:
@@ -195,11 +195,11 @@ _Fits = Callable[[JsonObject, Any], bool]
 
 _OWN_MEMBERS = frozenset(field.name for field in dataclasses.fields(Paper))
 _ONLY_OWN_MEMBERS = frozenset("ids listed first_seen withdrawn upvotes flags".split())
-"""Members by which a line without ``paper_id``, perhaps written by hand, is recognized as our own form."""
+"""Members that identify a line without ``paper_id``, perhaps written by hand, as our own format."""
 
 
 def _is_own_line(record: JsonObject, keys: Any) -> bool:
-    """Return whether a record has the form of our export; other programs have a ``paper_id``, too."""
+    """Return whether a record has the form of our export. A ``paper_id`` alone does not show that."""
     if "sources" in keys:
         return "paper_id" in keys
     if keys <= _OWN_MEMBERS and keys & _ONLY_OWN_MEMBERS and {"title", "abstract"} <= keys:

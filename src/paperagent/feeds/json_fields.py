@@ -1,7 +1,7 @@
-"""Read the fields of JSON records in the ways in which programs write them.
+"""Read the fields of JSON records in the forms in which programs write them.
 
-A text may be a string, a list of strings or of labeled parts, or an object that wraps it. Names come as a
-list of strings or objects, or as one text; a day as ISO 8601, in parts, as a year, or as a Unix time.
+A text may be a string, a list of strings or labeled parts, or an object around it. Names may be a list of
+strings or objects, or one text. A day may be in ISO 8601, in parts, a year, or a Unix time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MAX_UNIX_DIGITS = 13
 
 
 class JsonFields:
-    """The members of a record by simplified name: ``publicationDate`` and ``Publication Date`` are the same.
+    """The members of a record by simplified name: ``publicationDate`` is the same as ``Publication Date``.
 
     The members of an object such as ``metadata`` or ``attributes`` come before those of the record itself.
     """
@@ -51,7 +51,7 @@ class JsonFields:
                     values.append(value)
 
     def get(self, *names: str) -> Any:
-        """Return the first value that is not empty, by the simplified ``names`` in their order."""
+        """Return the first value that is not empty, trying the simplified ``names`` in order."""
         return next(self.all(*names), None)
 
     def all(self, *names: str) -> Iterator[Any]:
@@ -77,7 +77,7 @@ def is_text(value: object) -> bool:
 
 
 def objects(value: object) -> list[JsonObject]:
-    """Return the objects in a list, or a single one as a list."""
+    """Return the objects in a list, or a single object as a list."""
     values = value if isinstance(value, list) else [value]
     return [each for each in values if isinstance(each, dict)]
 
@@ -90,7 +90,7 @@ def member(value: object, *names: str) -> Any:
 
 
 def read_text(value: object, *, first: bool = False) -> str | None:
-    """Return a text; the parts of a list are joined, or only the ``first`` is returned."""
+    """Return a text. The parts of a list are joined, unless only the ``first`` is wanted."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -181,7 +181,7 @@ def _label(item: object) -> str | None:
 
 
 def read_day(value: object, flags: set[str]) -> dt.date | None:
-    """Return a day in any of the usual notations; an unreadable one adds the flag ``bad-date``."""
+    """Return a day in one of the usual notations. An unreadable one adds the flag ``bad-date``."""
     if isinstance(value, list):
         return _day_from_list(value, flags)
     if isinstance(value, dict):
@@ -198,7 +198,7 @@ def read_day(value: object, flags: set[str]) -> dt.date | None:
 
 
 def _day_from_list(values: list[Any], flags: set[str]) -> dt.date | None:
-    """Return the day of ``[2026, 5, 17]``, else of the first value."""
+    """Return the day of a list such as ``[2026, 5, 17]``, or else that of its first value."""
     if values and isinstance(values[0], int):
         return _day_from_parts(values, flags)
     return read_day(values[0], flags) if values and not isinstance(values[0], list) else None

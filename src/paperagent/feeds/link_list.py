@@ -1,7 +1,7 @@
 """Lists of links to papers on arXiv: awesome lists, bookmarks, saved web pages, ids one per line.
 
-Such a list names papers, but has no abstracts. It is not read by itself: `LinkListError` carries the ids, and
-``ingest --fetch`` fetches their papers from arXiv.
+Such a list names papers but has no abstracts, so it is not a feed. `LinkListError` has the ids, and ``ingest
+--fetch`` fetches their papers from arXiv.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINE = re.compile(
     rf"^[ \t]{{0,40}}(?:(?:[*+>-]|[0-9]{{1,5}}[.)])[ \t]{{1,8}})?{_ID}[ \t]{{0,40}}[,;]?[ \t\r]{{0,40}}$",
     re.MULTILINE | re.ASCII,
 )
-"""A line with nothing but an id; a number within a sentence is not one."""
+"""A line that consists of an id. A number inside a sentence is not an id."""
 _DOI = re.compile(r"\b10\.[0-9]{4,9}/[^\s\"'<>(){}\[\]|]{1,200}", re.ASCII)
 _ARXIV_DOI = "10.48550/arxiv."
 

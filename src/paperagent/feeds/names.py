@@ -21,12 +21,12 @@ _FIRST_AND_SUFFIX = re.compile(r"(\S.{0,200}) (jr\.?|sr\.?|i{2,3}|iv)", re.IGNOR
 def split_names(text: str, *, commas_are_within: bool = False) -> list[str]:
     """Return the names of a text, each as "First Last".
 
-    Reads ``A; B``, ``A | B``, lines, ``A, B and C``, ``Vex, A., Ten, B.`` and a list or dictionaries of
-    Python.
+    Reads ``A; B``, ``A | B``, one name per line, ``A, B and C``, ``Vex, A., Ten, B.``, and Python's notation
+    of a list or of dictionaries.
 
     Args:
         text: the authors.
-        commas_are_within: whether a comma separates the parts of one name, not two names.
+        commas_are_within: whether a comma separates the parts of a name instead of two names.
     """
     text = _NUMBER.sub("", text[:_MAX_LENGTH].strip())
     if text.lower() in _NOT_NAMES:
@@ -46,7 +46,7 @@ def split_names(text: str, *, commas_are_within: bool = False) -> list[str]:
 
 
 def full_name(text: str) -> str:
-    """Return "First Last Suffix" for a name that begins with the last one, such as "Last, Suffix, First"."""
+    """Return "First Last Suffix" for a name that begins with the last name, such as "Last, Suffix, First"."""
     parts = [part for part in map(str.strip, text.split(",")) if part]
     if len(parts) == 2 and not _SUFFIX.fullmatch(parts[1]):
         last, first = parts
@@ -60,7 +60,7 @@ def full_name(text: str) -> str:
 
 
 def _split_at_commas(text: str) -> list[str]:
-    """Return the names that commas separate, unless they separate the parts of one name."""
+    """Split a text at its commas, unless they separate the parts of one name."""
     parts = [part for part in map(str.strip, text.split(",")) if part]
     if len(parts) == 2 and _is_last_and_first(*parts):
         return [full_name(text)]

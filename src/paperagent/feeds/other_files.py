@@ -1,4 +1,4 @@
-"""Name the files that are not feeds, and say what to use instead."""
+"""Recognize files that are not feeds, and advise what to use instead."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _TEXTS = (
         "save it from PubMed in the format PubMed",
     ),
 )
-"""How a text of a database begins, its name, and what to do."""
+"""The beginning of a database's text format, the name of the format, and advice."""
 _NOTEBOOK = re.compile(rb"\"cell_type\"\s{0,9}:\s{0,9}\"(?:markdown|code|raw)\"")
 _SUFFIXES = {
     ".enl": ("an EndNote library", "export it from EndNote as RIS or XML"),
@@ -75,11 +75,11 @@ _SUFFIXES = {
     ".pages": ("a Pages document", EXPORT),
     ".numbers": ("a Numbers table", "export it as CSV"),
 }
-"""Suffix → what the file is, and what to do; only for files that no format fits."""
+"""Suffix → what the file is, and advice. Only used for files that no format fits."""
 
 
 def binary_name(head: bytes) -> tuple[str, str] | None:
-    """Return what a binary file looks like and what to do; None if its first bytes tell nothing."""
+    """Return what a binary file looks like, and advice; None if its first bytes are not known."""
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name, _ADVICE.get(name, EXPORT)
@@ -98,7 +98,7 @@ def binary_name(head: bytes) -> tuple[str, str] | None:
 
 
 def text_name(text: str, suffix: str) -> tuple[str, str] | None:
-    """Return what a text of no known format looks like and what to do; None if nothing is known about it."""
+    """Return what a text in no known format looks like, and advice; None if it looks like nothing known."""
     headers = [line for line in text[:10_000].splitlines()[:60] if _MAIL_HEADER.match(line)]
     if len(headers) >= _MIN_MAIL_HEADERS and _MAIL_HEADER.match(text):
         return _SUFFIXES[".mht" if "multipart/related" in text[:10_000] else ".eml"]

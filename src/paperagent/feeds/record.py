@@ -75,7 +75,7 @@ def clean_title(value: object, flags: set[str], *, exact: bool = False) -> str:
 def clean_abstract(value: object, flags: set[str], *, exact: bool = False) -> str:
     """Return a usable abstract of at most 20,000 characters; the arguments are those of `clean_title`.
 
-    A repetitive abstract is cut after 1,000 characters, so that it takes no more time than others.
+    A repetitive abstract is cut after 1,000 characters, so that it does not take more time than others.
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidRecordError("no abstract")
@@ -206,7 +206,7 @@ def make_paper(
     is_retracted: bool = False,
     **fields: Any,
 ) -> Paper:
-    """Return the paper of a record: its id, address and withdrawal follow from the other fields."""
+    """Return the paper of a record, with its id, address and withdrawal derived from the other fields."""
     is_retracted = is_retracted or marked_retracted(title)
     if is_retracted:
         flags.add(RETRACTED)

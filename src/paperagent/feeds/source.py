@@ -40,7 +40,7 @@ _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _DECLARED_ENCODING = re.compile(rb"(?:encoding|charset)\s{0,9}[:=]\s{0,9}[\"']?([\w.-]{3,30})", re.IGNORECASE)
 _MAX_DECLARATION_OFFSET = 1_000
 _ENCODINGS = {
-    # Browsers, too, read Latin-1 as Windows-1252, which has more characters.
+    # Like browsers, we read Latin-1 as Windows-1252, which has more characters.
     **dict.fromkeys(
         "cp1252 windows-1252 ansi latin1 latin-1 iso-8859-1 iso8859-1 us-ascii ascii".split(), "cp1252"
     ),
@@ -52,7 +52,7 @@ _C1_CONTROL = re.compile("[\x80-\x9f]")
 _WINDOWS_CHARACTERS = {
     code: char for code in range(0x80, 0xA0) if (char := bytes([code]).decode("cp1252", "ignore"))
 }
-"""Control characters → the characters that Windows programs mean by them, and that browsers show."""
+"""Control characters → the characters that Windows programs mean and browsers show."""
 
 _INFLATED_CHUNK_BYTES = 1 << 20
 _MAX_XZ_MEMORY = 256 << 20
@@ -83,7 +83,7 @@ class UnknownFormatError(FeedError):
 
 
 def not_a_feed(label: str, what: str) -> UnknownFormatError:
-    """Return the error for a file that no format fits; ``what`` says what it looks like."""
+    """Return the error for a file that no format fits. ``what`` describes what it looks like."""
     return UnknownFormatError(f"{label}: not a feed: {what}; {HELP}")
 
 
@@ -127,10 +127,10 @@ class FeedSource:
         return b"".join(self._chunks)
 
     def text(self) -> str:
-        """Return all bytes as text: UTF-8, else in the encoding that the first lines declare.
+        """Decode the whole feed as UTF-8, or else in the encoding that its first lines declare.
 
         Raises:
-            FeedError: the encoding is unknown; the message gives the first byte that is not UTF-8.
+            FeedError: the encoding is unknown. The message names the first byte that is not UTF-8.
         """
         data = self.read()
         try:

@@ -1,9 +1,9 @@
 """Decode JSON from untrusted feeds: no NaN, no duplicate keys, bounded nesting and size.
 
-The standard decoder accepts all of these. RFC 8259 section 4 leaves duplicate keys open, and two programs
-that pick different values for one key are a known way around a check.
+The standard decoder accepts all of these. RFC 8259 section 4 does not define duplicate keys, and attackers
+bypass checks with them if two programs use different values of one key.
 
-In a document, such a fault costs only the record that has it: a `Damage` stands in its place.
+In a document, such a fault affects only the record that contains it. A `Damage` replaces the bad value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_CONTAINERS = 2_000_000
 _MAX_CONTAINERS_PER_LINE = 200_000
 _LONG_LINE = 1_000_000
 _MAX_DEPTH = 100
-"""For documents that the standard decoder refuses because they are nested too deep."""
+"""For documents that the standard decoder refuses because they are nested too deeply."""
 _MAX_DIGITS = 4_000
 _DUPLICATE_KEY = "duplicate key in JSON"
 _NOT_A_NUMBER = "NaN or Infinity in JSON"
@@ -33,12 +33,12 @@ _TOO_DEEP = "JSON nested too deep"
 _TOO_LONG = "a number in the JSON is too long"
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 _DEEP_VALUE = '{"\\u0000": 0}'
-"""What replaces a value that is nested too deep."""
+"""The value that replaces one that is nested too deeply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Stands in a document for a value that strict JSON refuses."""
+    """A placeholder for a value that strict JSON refuses."""
 
     reason: str
 
@@ -143,12 +143,13 @@ def require_object(value: Any) -> JsonObject:
 
 
 def parse_document(text: str, label: str) -> list[Any]:
-    """Return the items of a JSON document: those of an array, or the values that follow each other.
+    """Return the items of a JSON document: those of its array, or consecutive values.
 
-    Objects with a duplicate key, NaN, too long numbers and values nested too deep are each a `Damage`.
+    A `Damage` replaces each object with a duplicate key, NaN, number that is too long, and value that is
+    nested too deeply.
 
     Raises:
-        FeedError: the text is not JSON (with line and column), too large, or nothing but deep nesting.
+        FeedError: the text is not JSON (with line and column), is too large, or is only deep nesting.
     """
     if _count_containers(text) > _MAX_CONTAINERS:
         raise FeedError(f"{label}: more than {_MAX_CONTAINERS:,} objects in one JSON document; split it")
@@ -196,7 +197,7 @@ def _values(text: str, label: str, decoder: json.JSONDecoder) -> list[Any]:
 
 
 def _without_deep_values(text: str) -> str:
-    """Return a document in which values nested too deep are replaced; line numbers stay the same."""
+    """Replace the values in a document that are nested too deeply. Line numbers stay the same."""
     parts: list[str] = []
     depth = position = 0
     for token in _TOKEN.finditer(text):

@@ -1,8 +1,8 @@
 """Parse XML from untrusted feeds one record at a time.
 
-DTDs are rejected: without one no entity can be declared, which stops every expansion bomb. A format whose
-files all name their DTD can have that one line ignored; nothing is fetched. Depth, attributes, elements and
-records are limited. A document is parsed to its end before its first record is used.
+DTDs are rejected. Without a DTD, no entity can be declared, which stops every expansion bomb. If all files of
+a format name their DTD, that line can be ignored; nothing is fetched. Depth, attributes, elements and records
+are limited. A document is parsed to its end before its first record is used.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Check:
 
     @classmethod
     def failed(cls, name: str, error: StoreError) -> Check:
-        """Return a failed check with the reason and the advice of an error."""
+        """Return a failed check with the reason and the advice from an error."""
         what, _, fix = str(error).rpartition("; ")
         return cls(name, False, what or str(error), fix)
 

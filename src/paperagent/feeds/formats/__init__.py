@@ -95,7 +95,7 @@ INSPIRE = "inspire"
 DBLP = "dblp"
 ESUMMARY = "pubmed-esummary"
 GENERIC_JSON = "json"
-"""JSON records with a title and an abstract, from no particular program."""
+"""JSON records with a title and an abstract that do not come from a known program."""
 
 FORMATS = _by_name(
     (

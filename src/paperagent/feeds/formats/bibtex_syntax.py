@@ -27,7 +27,7 @@ _INLINE_ENTRY = re.compile(
     r"(?<![\w.@])@([^\W\d_][\w.:+/-]{0,60}+)\s*+[{(]"
     rf"\s*+(?=[^\s,{{}}=]{{0,200}}+\s*+,[\s,]*+{_WORD}\s*+=)"
 )
-# BibTeX has no comments between entries, so an entry after "%" counts, unless "%" begins all of its lines.
+# BibTeX has no comments between entries, so an entry after "%" is read, unless "%" begins all of its lines.
 _ENTRY = re.compile(rf"\n[ \t\ufeff%]*+{_TYPE}{_OPEN}|{_INLINE_ENTRY.pattern}")
 _ADJACENT_ENTRY = re.compile(rf"[\s,;)}}\ufeff]*+{_TYPE}{_OPEN}")
 """The next entry on the same line."""
@@ -84,9 +84,9 @@ class _BrokenEntryError(ValueError):
 
 
 def looks_like(text: str) -> bool:
-    """Return whether ``text`` begins with a BibTeX entry, after comments and a few lines of a program.
+    """Return whether ``text`` begins with a BibTeX entry, after comments and the lines that programs add.
 
-    A page of Markdown that shows a citation in BibTeX as code is not BibTeX.
+    A Markdown page that shows a BibTeX citation as code is not BibTeX.
     """
     text = _with_line_feeds(text)
     first = _SIGNATURE.search(text)
@@ -176,8 +176,8 @@ class _Reader:
     def _fields(self, position: int) -> tuple[Fields, int]:
         """Return the fields up to the entry's end and the position of that end.
 
-        The first of several fields with the same name counts, unless it is empty. Text that is not a field is
-        skipped. If only the last brace of the entry is missing, it is complete.
+        If several fields have the same name, the first one that is not empty is used. Text that is not a
+        field is skipped. An entry that lacks only its last brace is complete.
         """
         text, fields, size = self._text, Fields(), 0
         while True:
@@ -200,7 +200,7 @@ class _Reader:
                 position = self._skip_junk(position)
 
     def _skip_junk(self, position: int) -> int:
-        """Return the position after text that is not a field: in braces or quotes, or a part of a line."""
+        """Return the position after text that is not a field: text in braces or quotes, or part of a line."""
         if self._text[position] in '{"':
             try:
                 return self._delimited(position)[1]

@@ -1,11 +1,11 @@
 """CSL JSON, CSL YAML and Crossref's JSON, which is built on CSL JSON.
 
 CSL JSON (https://github.com/citation-style-language/schema) is what Zotero, Mendeley, Pandoc and citeproc
-exchange: ``title, abstract, author[{family, given}], issued{date-parts}, DOI, URL``. An ``id`` is a citation
-key of the program that wrote it. CSL YAML has the same items under ``references``.
+exchange: ``title, abstract, author[{family, given}], issued{date-parts}, DOI, URL``. The ``id`` is a citation
+key of the program that wrote the file. CSL YAML has the same items under ``references``.
 
-Crossref (https://api.crossref.org) has a list as ``title`` and JATS as ``abstract``. A retraction notice
-names the retracted paper in ``update-to``.
+In Crossref's records (https://api.crossref.org), ``title`` is a list and ``abstract`` is JATS. A retraction
+notice names the retracted paper in ``update-to``.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _pmid_in_note(note: str) -> str | None:
 
 
 def convert_crossref(record: JsonObject) -> FeedEntry:
-    """Convert one work; a retraction notice gives a `Withdrawal` of the paper that it names."""
+    """Convert one work. A retraction notice becomes a `Withdrawal` of the paper that it names."""
     for update in objects(record.get("update-to")):
         doi = ids.parse_doi(update.get("DOI"))
         if update.get("type") in _RETRACTIONS and doi and doi != ids.parse_doi(record.get("DOI")):
@@ -127,8 +127,8 @@ def parse_yaml(text: str, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each reference.
 
     Raises:
-        FeedError: the text is not YAML, too large, nested too deep, or has aliases, which can expand
-            without end.
+        FeedError: the text is not YAML, is too large or nested too deeply, or has aliases, which can expand
+            without limit.
     """
     values = _load_yaml(text, label)
     if isinstance(values, dict):

@@ -1,7 +1,7 @@
-"""JSON records of papers from no particular program: data sets, scripts, APIs.
+"""JSON records of papers that do not come from a known program: data sets, scripts, APIs.
 
-Members are recognized by their names, in any case and with or without separators. An id of an unknown
-kind is not used: the paper gets the hash of its text, and the flag ``dropped-fields``.
+Members are recognized by their names, in any case and with or without separators. An id of an unknown kind
+is not used. The paper is then identified by the hash of its text, and gets the flag ``dropped-fields``.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class _Ids:
 
 
 def _texts(values: Iterable[object]) -> list[str]:
-    """Return the texts and numbers of values and of lists, also of ``{"value": …}`` and ``{"href": …}``."""
+    """Return the texts and numbers among the values, in lists, and in ``{"value": …}`` or ``{"href": …}``."""
     texts: list[str] = []
     for value in values:
         for item in value[:_MAX_IDS] if isinstance(value, list) else [value]:
@@ -154,7 +154,7 @@ def _arxiv_and_doi(arxiv_ids: list[str], dois: list[str]) -> tuple[ids.ArxivId |
 
 
 def _service_id(text: str) -> str | None:
-    """Return the id that a service gave a paper, if ``text`` shows which service."""
+    """Return the id of a paper at a service, if ``text`` shows which service it is."""
     if ids.is_service_id(text):
         return text
     if _S2_ID.fullmatch(text):

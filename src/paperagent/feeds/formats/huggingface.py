@@ -74,14 +74,14 @@ _RESEARCH_WORD = re.compile(
       |signal|significant|structure|structural|stud(?:y|ies)|system|task|test|theor|train|treatment|trial)""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""Beginnings of words. 99% of 7,400 abstracts on arXiv and 96% of 5,183 medical ones have four of them."""
+"""Beginnings of words in research. 99% of 7,400 arXiv abstracts and 96% of 5,183 medical ones have four."""
 _PERSONAL = re.compile(
     r"""\b(?:you|your|my|me
       | I\ (?:am|was|have|had|did|do|use[ds]?|want|get|got|need|think|would|will|can|ran|like)
       | yesterday | (?:last|next|this)\ (?:week|month) | (?:mon|tues|wednes|thurs|fri|satur|sun)day)\b""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""Words of notes, questions and reports; 0.4% of those abstracts have one."""
+"""Words in notes, questions and reports. 0.4% of these abstracts have one."""
 _HEADING = re.compile(
     r"""[\W_]*+(?: \d++(?:\.\d++)*+[.):]?\s | v?\d++\.\d | (?:re|fwd?|q|a|todo|note)\s*+:
           | (?:chapter|section|part|day|week|session|step|item|agenda|question|release)\s*+
@@ -176,8 +176,8 @@ def looks_like(text: str) -> bool:
 def has_pairs(text: str) -> bool:
     """Return whether ``text`` consists of several titles of papers, each with an abstract, and nothing else.
 
-    Without the header, a page looks like notes, minutes or chapters. So three of four titles must be longer
-    than a heading, and three of four abstracts must have words of research.
+    Without its header, a page looks like notes, minutes or chapters. So three of four titles must be longer
+    than a heading, and three of four abstracts must contain typical words of research.
     """
     pairs = list(islice(_PageLayout(_split_blocks(text)).pairs(), _MAX_CHECKED_PAIRS))
     if len(pairs) < _MIN_PAIRS or not all(

@@ -1,10 +1,10 @@
 """JATS, the XML of journal articles: PubMed Central, bioRxiv, PLOS, and most publishers' full texts.
 
 Shape (https://jats.nlm.nih.gov): ``article > front > article-meta{article-id, title-group, contrib-group,
-pub-date, abstract, related-article}``, alone or several in a ``pmc-articleset``. The body of an article, its
-references and its responses are never read. Most files name their DTD: that line is ignored, and nothing is
-fetched. An article may have several abstracts; the one for authors' highlights, for the table of contents or
-in another language is not the abstract.
+pub-date, abstract, related-article}``, alone or several in a ``pmc-articleset``. The body, the references and
+the responses of an article are never read. Most files name their DTD. That line is ignored, and nothing is
+fetched. An article may have several abstracts. Those with highlights, for the table of contents, or in
+another language are ignored.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OTHER_ABSTRACTS = frozenset(
 _HEADING = re.compile(r"(?:abstract|summary)\W*", re.IGNORECASE)
 _UNPUBLISHED = frozenset({"nihms-submitted", "received", "accepted", "preprint"})
 _RETRACTIONS = frozenset({"retraction-forward", "retraction"})
-"""Links from a retracted article to the notice. The notice's own link is a ``retracted-article``."""
+"""Types of links from a retracted article to the notice. The notice's own link is ``retracted-article``."""
 
 
 def parse(text: str, label: str) -> list[FeedEntry]:
@@ -147,7 +147,7 @@ def _remove(parent: Element, child: Element) -> None:
 
 
 def _abstract(meta: Element, language: str) -> str:
-    """Return the abstract, each section after its title: "METHODS: …"."""
+    """Return the abstract. Each section begins with its title, as in "METHODS: …"."""
     abstracts = [a for a in meta.iterfind("abstract") if a.get("abstract-type") not in _OTHER_ABSTRACTS]
     abstracts.sort(key=lambda a: (bool(a.get("abstract-type")), _language(a) not in {"", language or "en"}))
     texts = (" ".join(_sections(abstract)) for abstract in abstracts)
@@ -155,7 +155,7 @@ def _abstract(meta: Element, language: str) -> str:
 
 
 def _sections(element: Element) -> Iterator[str]:
-    """Yield the paragraphs of an abstract or section; a title goes before the first."""
+    """Yield the paragraphs of an abstract or section. The first begins with the title, if there is one."""
     heading = ""
     if (element.text or "").strip() and not len(element):
         yield (element.text or "").strip()

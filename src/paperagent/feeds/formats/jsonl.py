@@ -1,6 +1,6 @@
 """Our own JSON lines, which ``export`` writes: one `Paper` per line. Every field round-trips exactly.
 
-The text of other programs' records of this form is cleaned like that of any feed.
+Other programs may write records of the same form. Their text is cleaned like that of any feed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def convert(record: JsonObject) -> Paper:
 
 
 def _doi(value: object) -> str | None:
-    """Return a DOI as the library wrote it, even if it ends in punctuation; else the DOI in ``value``."""
+    """Return a DOI from the library unchanged, even if it ends in punctuation; else find one in ``value``."""
     return str(value) if ids.parse_paper_id(f"doi:{value}") else ids.parse_doi(value)
 
 

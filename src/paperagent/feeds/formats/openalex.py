@@ -1,7 +1,7 @@
-"""Works of OpenAlex, as its API and its snapshot have them.
+"""Works from OpenAlex's API or snapshot.
 
-See https://docs.openalex.org/api-entities/works. An abstract comes as an inverted index; a retracted work is
-marked.
+See https://docs.openalex.org/api-entities/works. An abstract is stored as an inverted index. A retracted work
+is marked.
 """
 
 from __future__ import annotations

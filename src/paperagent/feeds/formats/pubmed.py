@@ -1,8 +1,8 @@
 """PubMed XML, as returned by ``efetch`` and in the yearly files (https://dtd.nlm.nih.gov/).
 
-Every such file names its DTD: that one line is ignored, and nothing is fetched. An abstract comes in
-labeled parts; a date may be a year alone; a retraction is a publication type or a link to the notice. An
-article may be a chapter of a book, whose fields are in other elements.
+Every such file names its DTD. That line is ignored, and nothing is fetched. An abstract has labeled parts. A
+date may be only a year. A retraction is a publication type or a link to the notice. An article may be a
+chapter of a book, whose fields are in other elements.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _convert(article: Element) -> Paper:
 
 
 def _title(inner: Element) -> str:
-    """Return the title, without the brackets of a translated one; else the title of the book."""
+    """Return the title, without the brackets around a translated one; else the title of the book."""
     title = child_text(inner, "ArticleTitle")
     if translated := _TRANSLATED.fullmatch(title):
         title = translated[1]
@@ -100,7 +100,7 @@ def _title(inner: Element) -> str:
 
 
 def _abstract(inner: Element, citation: Element) -> str:
-    """Return the abstract; without one, another abstract of the article, in English if there is one."""
+    """Return the abstract. If it is missing, return another one of the article, in English if possible."""
     others = citation.findall("OtherAbstract")
     others.sort(key=lambda other: other.get("Language", "eng") != "eng")
     for abstract in (*inner.iterfind("Abstract"), *others):

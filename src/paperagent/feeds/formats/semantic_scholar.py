@@ -1,4 +1,4 @@
-"""Papers of Semantic Scholar's graph, as its API returns them.
+"""Papers from Semantic Scholar's graph API.
 
 See https://api.semanticscholar.org/api-docs/graph. Many papers have no abstract.
 """

@@ -18,7 +18,7 @@ _MAX_UNPACKED_BYTES = 200_000_000
 _MAX_MEMBERS = 5_000
 _MAX_SHEETS = 50
 _MAX_ROWS = 200_000
-"""Rows of all sheets. A row may claim any number, and the missing ones before it are read as empty."""
+"""Maximum rows of all sheets. A row can have any number, and missing rows before it are read as empty."""
 _MAX_COLUMNS = 500
 
 
@@ -26,7 +26,7 @@ def parse(data: bytes, label: str) -> Iterator[FeedEntry]:
     """Yield a paper or a skipped record for each row of the first sheet that has a known header.
 
     Raises:
-        FeedError: openpyxl is missing, the file is damaged or too large, or no sheet has the header.
+        FeedError: openpyxl is missing, the file is damaged or too large, or no sheet has a known header.
     """
     try:
         import openpyxl  # noqa: F401 - only whether it is there
@@ -47,7 +47,7 @@ def _read_sheets(data: bytes, label: str) -> list[list[Row]]:
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sizes = [member.file_size for member in archive.infolist()]  # no more is unpacked
+            sizes = [member.file_size for member in archive.infolist()]  # zipfile unpacks no more than this
         if len(sizes) <= _MAX_MEMBERS and sum(sizes) <= _MAX_UNPACKED_BYTES:
             with warnings.catch_warnings(action="ignore"):
                 book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
@@ -61,7 +61,7 @@ def _read_sheets(data: bytes, label: str) -> list[list[Row]]:
 
 
 def _rows(sheet: Any, label: str) -> list[Row]:
-    sheet.reset_dimensions()  # what the file claims
+    sheet.reset_dimensions()  # ignore the dimensions that the file claims
     rows: list[Row] = []
     for number, values in enumerate(sheet.iter_rows(max_col=_MAX_COLUMNS, values_only=True), start=1):
         if number > _MAX_ROWS:

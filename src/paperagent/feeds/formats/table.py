@@ -51,7 +51,7 @@ _COLUMN_NAMES = {
 }
 """Field → the names of its columns in order of preference, in lower case, letters and digits only."""
 _IDENTIFIERS = frozenset("doi arxivid arxiv entryid pmid".split())
-"""Columns that show that a summary is the abstract of a paper, not the summary of a ticket or a book."""
+"""Columns that show that a summary is the abstract of a paper, and not of a ticket or a book."""
 
 _DELIMITERS = ",\t;"
 _SEPARATOR_LINE = re.compile(r"\s{0,9}\"?sep=([,;\t|])\"?[ \t]{0,9}\r?\n", re.IGNORECASE)
@@ -241,7 +241,7 @@ class _Rows(Iterator[Row]):
             yield line
 
     def _split(self, line: str, *, strict: bool = False) -> list[str] | None:
-        """Return the cells of a line that is a row of full width; Web of Science does not escape quotes.
+        """Return the cells of a line that is a complete row. Web of Science does not escape quotes.
 
         With ``strict``, a cell that begins with a quote must end with one.
         """

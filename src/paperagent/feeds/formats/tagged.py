@@ -64,7 +64,7 @@ TagReader = Callable[[str], tuple[str, str] | None]
 class Layout:
     """How a format writes records, and what its tags mean.
 
-    Where a field has several tags, the first one with a value counts, unless the field says otherwise.
+    If a field has several tags, the first one with a value is used, unless the field says otherwise.
     """
 
     source: str
@@ -77,7 +77,7 @@ class Layout:
     authors: tuple[Tags, ...]
     """Groups of tags, in the file's order within a group; a group counts if its first tag has a value."""
     dates: Tags
-    """The most exact date counts. One without a year is completed by the others."""
+    """Tags of dates. The most exact date is used. A date without a year is completed from the others."""
     doi: Tags
     url: Tags = ()
     arxiv: Tags = ()
@@ -183,7 +183,7 @@ def split_records(text: str, layout: Layout) -> Iterator[Record]:
 
 
 def _begins_record(tag: str, record: Record | None, layout: Layout) -> bool:
-    """Return whether a tag after a blank line begins a record; a second title does."""
+    """Return whether a tag after a blank line begins a new record, as a second title does."""
     return layout.blank_line_ends or (record is not None and tag in layout.title and tag in record.values)
 
 

@@ -1,4 +1,4 @@
-"""Items of a Zotero library: JSON of its web API, and the Better BibTeX JSON of the plug-in of that name."""
+"""Items of a Zotero library: JSON from its web API, and from the plug-in Better BibTeX."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _arxiv_value(data: JsonObject, extra: str) -> Any:
 
 
 def _doi_value(data: JsonObject, extra: str) -> Any:
-    """Return the DOI: item types without a field for it have it in Extra or as the address."""
+    """Return the DOI. Item types without a field for it have it in Extra or as the address."""
     match = _DOI_IN_EXTRA.search(extra)
     values = (data.get("DOI"), match[1] if match else None, data.get("url"))
     return next((v for v in values if ids.parse_doi(v) or ids.parse_arxiv_id(v)), None)

@@ -65,7 +65,7 @@ def find_live_feed(source: str | Path) -> LiveFeed | None:
 
 
 def arxiv_papers(arxiv_ids: Sequence[ArxivId], label: str) -> LiveFeed:
-    """Return the papers with these arXiv ids as a feed; ``label`` names the list that they are from."""
+    """Return the papers with these arXiv ids as a feed. ``label`` names the list that contains the ids."""
     from paperagent.feeds.services import arxiv
     from paperagent.feeds.services.page import fingerprint
 

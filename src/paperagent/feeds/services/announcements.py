@@ -52,7 +52,7 @@ def check(query: ServiceQuery) -> None:
 
 
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
-    """Yield the page of the current day; the service has no other. The state is that day."""
+    """Yield the page of the current day, the only page that the service has. The state is that day."""
     check(query)
     categories = "+".join(categories_in(query))
     url = f"{client.config.base_urls.get('arxiv-rss', RSS_URL)}/{categories}"
@@ -97,7 +97,7 @@ def parse_entries(response: ServiceResponse) -> list[FeedEntry]:
 def day_page(
     response: ServiceResponse, entries: list[FeedEntry], state: ResumeState, categories: str
 ) -> FeedPage:
-    """Return the page of a day. Its note says why it is empty and which days are missing."""
+    """Return the page of a day. Its note says why the day is empty, and which earlier days are missing."""
     day = _feed_day(response.body) or today()
     empty = "" if entries else WEEKEND_NOTE if day.weekday() > _FRIDAY else HOLIDAY_NOTE
     note = "; ".join(filter(None, (empty, _gap_note(state, day, categories))))

@@ -214,16 +214,16 @@ def _parse_atom(response: ServiceResponse) -> list[FeedEntry]:
 def id_pages(
     arxiv_ids: Sequence[ids.ArxivId], client: FeedClient, state: ResumeState, *, label: str
 ) -> Iterator[FeedPage]:
-    """Yield the papers with these ids. There may be any number; each id counts once.
+    """Yield the papers with these ids, each once. The number of ids is not limited.
 
-    An id that arXiv does not return is a skipped entry, and named in the page's note. The state is
+    An id that arXiv does not return becomes a skipped entry, and the page's note names it. The state is
     ``{"start"}`` between two pages, and empty at the end.
 
     Args:
-        arxiv_ids: What to fetch; an id with a version stands for that version.
+        arxiv_ids: The ids to fetch. An id with a version selects that version.
         client: Sends the requests, one every three seconds.
-        state: That of the last page of an interrupted run of the same ids, or empty.
-        label: Names the feed in messages.
+        state: The state after the last page of an interrupted run with the same ids, or an empty state.
+        label: The name of the feed in messages.
     """
     requested = list(dict.fromkeys(arxiv_ids))
     for start in range(int(state.get("start", 0)), len(requested), PAGE_SIZE):
@@ -240,7 +240,7 @@ def id_pages(
 
 
 def _fetch_ids(batch: list[ids.ArxivId], client: FeedClient, label: str) -> list[FeedEntry]:
-    """Return the entries of a batch; an id that arXiv refuses does not affect the others."""
+    """Return the entries of a batch. An id that arXiv refuses does not affect the others."""
     while batch:
         names = list(map(_versioned, batch))
         params = {"id_list": ",".join(names)}
@@ -276,7 +276,7 @@ def _versioned(arxiv_id: ids.ArxivId) -> str:
 
 
 def _may_exist(arxiv_id: ids.ArxivId) -> bool:
-    """Return whether the id has a possible month; arXiv refuses a whole request if one id has none."""
+    """Return whether the month in the id is possible. ArXiv refuses a whole request if one id is not."""
     month = arxiv_id.id.rpartition("/")[2][2:4]
     return "01" <= month <= "12"
 

@@ -50,8 +50,8 @@ def check(query: ServiceQuery) -> None:
 def pages(query: ServiceQuery, client: FeedClient, state: ResumeState) -> Iterator[FeedPage]:
     """Yield the pages of a list.
 
-    Between two pages, the state holds the token, the first day of the list, the last day seen and whether the
-    days are in order. At the end it is ``{"mark"}``: the server's day when the list began.
+    Between two pages, the state contains the token, the first day of the list, the last day seen, and whether
+    the days are in order. At the end, it is ``{"mark"}``: the server's date when the list began.
     """
     check(query)
     current: ResumeState = dict(state) if state.get("token") else {"from": _first_day(query, state)}

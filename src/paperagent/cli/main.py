@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from paperagent.cli.session import Session
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-_NO_MEMORY_SIGNS = ("can't start new thread", "failed to map segment", "annot allocate memory", "bad_alloc")
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
@@ -97,13 +96,13 @@ def _run(argv: Sequence[str]) -> int:
         if isinstance(error, OSError) and error.filename is None and error.errno in _CANNOT_WRITE:
             raise  # standard output; errors of the library's files have other types
         from paperagent.errors import visible
-        from paperagent.storage.sqlite import NO_MEMORY
+        from paperagent.storage.sqlite import exhausted_resource
 
         text = visible(" ".join(str(error).split()), limit=300)
-        message = f"unexpected failure: {type(error).__name__}: {text}; run with --debug and report the bug"
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY_SIGNS):
-            message = NO_MEMORY
-        return _fail(context, error, message, FAILED)
+        unexpected = (
+            f"unexpected failure: {type(error).__name__}: {text}; run with --debug and report the bug"
+        )
+        return _fail(context, error, exhausted_resource(error) or unexpected, FAILED)
     return 0
 
 

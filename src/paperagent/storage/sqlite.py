@@ -29,6 +29,8 @@ _NO_MEMORY_MESSAGES = (
     "memory allocation",
     "os error 12",
     "failed to map",
+    "start new thread",
+    "bad_alloc",
 )
 _FULL_MESSAGES = ("disk is full", "no space left", "file too large", "disk quota")
 _MAX_NEWER = 50
@@ -84,9 +86,9 @@ def store_error(
     """
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None
-    missing = _missing_resource(error, text, number)
-    if missing is not None:
-        return OutOfResourcesError(f"{what}: {missing}")
+    exhausted = exhausted_resource(error)
+    if exhausted is not None:
+        return OutOfResourcesError(f"{what}: {exhausted}")
     if "disk i/o error" in text:  # also SQLite's message for a quota and for a limit on the size of files
         why = "the disk is full, over a quota or failing; free some space and run the same command again"
     elif number in _READ_ONLY_ERRNOS or any(message in text for message in _READ_ONLY_MESSAGES):
@@ -100,8 +102,10 @@ def store_error(
     return StoreError(f"{what}: {why}")
 
 
-def _missing_resource(error: BaseException, text: str, number: int | None) -> str | None:
+def exhausted_resource(error: BaseException) -> str | None:
     """Return a message that names the exhausted resource (disk, memory, files); None for other errors."""
+    text = str(error).lower()
+    number = error.errno if isinstance(error, OSError) else None
     if number in _FULL_ERRNOS or any(message in text for message in _FULL_MESSAGES):
         return DISK_FULL
     if (

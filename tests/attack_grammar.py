@@ -1,7 +1,7 @@
-"""Sentences that address a model, generated from a grammar: what nobody wrote a rule for.
+"""Generate sentences that address a model from a grammar, without using the rules that must recognize them.
 
-The verbs, the objects and the languages are split into two halves. The rules were developed on the first; the
-second was not looked at.
+The verbs, the objects and the languages are split into two halves. The rules were developed with the first
+half; the second was held out.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def test_http(client: str, phase: str) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_tls(client: str) -> None:
-    """A handshake of one byte at a time."""
+    """The server sends its handshake one byte at a time."""
     call, kind, _ = CLIENTS[client]
     with serving(tls_handshake()) as server:
         failure(lambda: call(server.url.replace("http", "https")), kind)
@@ -152,7 +152,7 @@ def test_tls(client: str) -> None:
 
 
 def test_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer to CONNECT belongs to the time, too."""
+    """The deadline includes the proxy's response to CONNECT."""
     with serving(SlowServer(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         message = failure(lambda: ask_model("https://model.test"), EndpointError)
@@ -173,7 +173,7 @@ def test_the_text_before_the_deadline_is_kept() -> None:
 
 
 def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing interrupts the look-up itself, so it runs on a thread of its own."""
+    """A DNS lookup cannot be interrupted, so it runs on a separate thread."""
     ended = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(30))
     try:
@@ -412,8 +412,8 @@ def test_many_deadlines_at_once() -> None:
     assert len([t for t in threading.enumerate() if t.name == "deadlines"]) == 1
 
 
-def test_a_connection_that_is_not_waited_for_is_left_alone() -> None:
-    """The time of one request does not close the connection that another one uses later."""
+def test_the_deadline_of_a_finished_request_does_not_close_its_connection() -> None:
+    """Another request may use the connection later."""
     here, there = socket.socketpair()
     with here, there:
         with Deadline.after(0.2).active(), time_limits.waiting(here):

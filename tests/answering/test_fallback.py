@@ -119,7 +119,7 @@ def test_a_server_that_is_down_is_named(model: ScriptedAgent, monkeypatch: pytes
 
 
 def test_calls_that_failed_are_counted(model: ScriptedAgent) -> None:
-    """What was paid for is told although nothing came of it."""
+    """The usage includes calls without a usable reply."""
     usage = {"prompt_tokens": 900, "completion_tokens": 40, "total_tokens": 940}
     for _ in range(2):
         model.server.enqueue_answer("I am a poet.", usage=usage)

@@ -155,8 +155,8 @@ def test_whatever_fails_is_told_and_not_raised(fault: Exception, limit: float | 
 @pytest.mark.parametrize(
     "text", ["", "no", "{}", '{"1": "great"}', '{"labels": ["supported"]}', "[0.9, 0.9]"]
 )
-def test_a_reply_without_any_opinion_is_a_fault(text: str) -> None:
-    """It is paid for, and says nothing."""
+def test_a_reply_without_any_opinion_is_an_error(text: str) -> None:
+    """The call is counted, and every probability is None."""
     opinion = judge(Scripted(text)).ask(ITEMS)
     assert opinion.probabilities == (None,) * 4
     assert "no readable opinion" in opinion.error

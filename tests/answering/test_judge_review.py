@@ -229,10 +229,10 @@ def test_what_wording_and_reader_refute_is_withheld() -> None:
         (QUOTED, 0.0, 0.0, "quoted"),
     ],
 )
-def test_a_sentence_that_addresses_its_reader_supports_no_open_claim(
+def test_a_sentence_that_addresses_its_reader_supports_no_unverified_claim(
     claim: Claim, p: float, p_statement: float | None, support: str
 ) -> None:
-    """The claim is withheld if the judge doubts it, too."""
+    """If the judge doubts the claim as well, the claim is unsupported."""
     assert apply_probability(claim, p, p_statement=p_statement).support == support
 
 

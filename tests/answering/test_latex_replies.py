@@ -1,4 +1,4 @@
-r"""Claims about a paper with LaTeX, in every writing: ``\leq``, ``≤``, ``$\beta$``, ``β``, escaped or not."""
+r"""Claims about papers with LaTeX, in every notation: ``\leq``, ``≤``, ``$\beta$``, ``β``, escaped or not."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lanterns: Path) -> It
 def test_a_claim_is_kept_in_every_writing(
     model: ScriptedAgent, text: str, pointer: str, quoting: str
 ) -> None:
-    """Also if the model forgets to escape the backslashes, so that a few of them form other escapes."""
+    """A model may forget to escape backslashes, so that some of them form other escape sequences."""
     written = json.dumps(text, ensure_ascii=False) if quoting == "escaped" else f'"{text}"'
     reply = f'{{"verdict": "answer", "claims": [{{"text": {written}, "evidence": ["{pointer}"]}}]}}'
     answer = model.ask(reply, question=QUESTION)
@@ -79,8 +79,8 @@ def test_a_claim_is_kept_in_every_writing(
         "The hum of lanterns scales as β = 0.73 with θ ≤ 50 and noise ν.",
     ],
 )
-def test_another_number_or_relation_is_not_kept(model: ScriptedAgent, text: str) -> None:
-    """Reading every notation does not make other values the same."""
+def test_a_claim_with_another_number_or_relation_is_not_supported(model: ScriptedAgent, text: str) -> None:
+    """Different values stay different, in every notation."""
     claims = [{"text": text, "evidence": ["1.1"]}]
     answer = model.ask({"verdict": "answer", "claims": claims}, question=QUESTION, unsupported="mark")
     assert all(c.support not in {"quoted", "supported"} for c in answer.claims)

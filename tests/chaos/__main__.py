@@ -1,8 +1,8 @@
 """Disturb random commands on one library after another, and check after each that nothing went wrong.
 
-The oracle: nothing that a command acknowledged is lost, no mail is sent twice, no command exits with 0 and a
-wrong answer, every error is one line, and ``doctor`` is right: it finds damage that changes what a command
-returns, and after ``doctor --repair`` has succeeded all answers are right.
+These conditions are checked: nothing that a command acknowledged is lost; no email is sent twice; no command
+exits with 0 after a wrong answer; every error is one line; ``doctor`` finds damage that changes what a
+command returns; and all answers are right after ``doctor --repair`` has succeeded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BY_SIGNAL: dict[int, set[int]] = {signal.SIGKILL: {-9}, signal.SIGTERM: {143, -
 
 
 class ViolationError(AssertionError):
-    """The oracle does not hold."""
+    """A condition is violated."""
 
 
 @dataclass
@@ -344,7 +344,7 @@ def run_episode(seed: int, base: Path, counts: Counter[str], *, steps: int) -> N
     """Run one episode in a new library.
 
     Raises:
-        ViolationError: The oracle does not hold; its notes list what happened.
+        ViolationError: A condition is violated. The notes of the error list what happened.
     """
     rng = random.Random(seed)  # noqa: S311 - chooses faults
     folder = Path(tempfile.mkdtemp(dir=base))
@@ -388,7 +388,7 @@ def _prepare(episode: Episode) -> None:
 
 
 def _finish(episode: Episode) -> None:
-    """Without disturbances, everything must work again, and be there."""
+    """Check that, without disturbances, every command works and nothing is missing."""
     episode.clock = 0.0
     episode.check_doctor()
     episode.check_reads()

@@ -1,4 +1,4 @@
-"""Damage to the digest's file, as disks, people and power failures cause it, and what has to be left."""
+"""Damage to the digest's file, as caused by disks, people and power failures, and what must survive it."""
 
 from __future__ import annotations
 

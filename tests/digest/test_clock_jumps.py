@@ -109,7 +109,7 @@ def test_five_greylisted_recipients_do_not_stop_a_run(tmp_path: Path) -> None:
     "reply", ["451 4.3.0 out of disk", "450 4.4.1 no route", "550 5.7.1 blocked", "550 no"]
 )
 def test_five_replies_about_the_server_still_stop_a_run(tmp_path: Path, reply: str) -> None:
-    """They would go on with every recipient."""
+    """Every other recipient would be rejected in the same way."""
     emails = [f"r{n}@test.example" for n in range(7)]
     harness = DeliveryHarness(tmp_path / "digest.db")
     harness.plan(*emails)

@@ -1,4 +1,4 @@
-"""A damaged, deleted or swapped ``digest.db``: doctor sees it, and nobody is lost or gets mail twice.
+"""A damaged, deleted or swapped ``digest.db``: doctor detects it; no subscriber is lost or mailed twice.
 
 ``python tests/digest/test_damaged_digest.py 400`` runs as many seeded cases.
 """
@@ -22,7 +22,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
 
 @pytest.mark.parametrize("seed", range(2 * len(DAMAGES)))
 def test_damage_is_seen_and_repaired(original: Original, tmp_path: Path, seed: int) -> None:
-    """Either the rows are the same, or doctor fails and its repair brings back every row but the log's."""
+    """Either no row has changed, or doctor fails, and its repair restores all rows but those of the event log."""
     assert run_case(original, tmp_path, seed) in {"seen", "unchanged"}
 
 

@@ -59,7 +59,7 @@ def test_a_server_that_says_nothing() -> None:
     )
 
 
-def test_the_waits_are_bounded() -> None:
+def test_default_time_limits() -> None:
     """bad-306: a minute for a connection, ten minutes for the reply to a message (RFC 5321)."""
     assert (Timeouts().connect, Timeouts().accept) == (60, 600)
 

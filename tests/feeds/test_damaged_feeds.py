@@ -18,15 +18,15 @@ MUTATIONS = 1_500
 
 @pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
 def test_each_sample_is_read(path: Path) -> None:
-    """A sample gives papers, and no number that it does not have."""
+    """A sample has papers, and their text contains only numbers of the sample."""
     data = path.read_bytes()
     assert any(isinstance(entry, Paper) for entry in parse_feed(io.BytesIO(data), path.name))
     assert fault(data, path.name) is None
 
 
 @pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
-def test_damage_costs_neither_the_program_nor_the_truth(path: Path) -> None:
-    """A damaged file is read or refused, at once and without a new number."""
+def test_a_damaged_file_is_read_or_refused(path: Path) -> None:
+    """Neither takes long, and no number appears that is not in the file."""
     data = path.read_bytes()
     for seed in range(MUTATIONS // len(samples()) + 1):
         random = Random(f"{path.name} {seed}")  # noqa: S311 - repeatable, not secret

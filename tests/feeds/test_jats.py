@@ -111,8 +111,8 @@ def test_a_link_to_a_retraction_marks_the_article(kind: str, is_retracted: bool,
     assert (paper.withdrawn, "retracted" in paper.flags) == (is_retracted, is_retracted)
 
 
-def test_a_long_body_costs_nothing(parse: Parse) -> None:
-    """Elements of the body are not built and not counted."""
+def test_a_long_body_is_not_read(parse: Parse) -> None:
+    """No elements of the body are built or counted."""
     start = time.process_time()
     ((paper,), _) = parse(article(after=f"<body>{'<p><x/>y</p>' * 200_000}</body>"))
     assert paper.abstract == ABSTRACT

@@ -76,8 +76,8 @@ def test_fields_at_their_default_are_left_out() -> None:
         ({}, "sha256:"),
     ],
 )
-def test_an_identity_is_made_where_none_is_given(fields: dict[str, str], identity: str, parse: Parse) -> None:
-    """It is the arXiv id, else the DOI, else the content; a line without sources is not our own."""
+def test_a_record_without_paper_id_gets_one(fields: dict[str, str], identity: str, parse: Parse) -> None:
+    """It is the arXiv id, or else the DOI, or else a hash of the content."""
     papers, _ = parse(json.dumps({"title": "A title", "abstract": "An abstract of a few words.", **fields}))
     assert papers[0].paper_id.startswith(identity)
     assert papers[0].sources == ("json",)

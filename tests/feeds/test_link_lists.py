@@ -1,4 +1,4 @@
-"""Lists of links to arXiv: the ids are named, and fetched if that is asked for."""
+"""Lists of links to arXiv: the error names the ids, and ``--fetch`` fetches their papers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def links(path: Path) -> LinkListError:
     ],
 )  # fmt: skip
 def test_the_ids_of_a_list_are_taken_in_order(name: str, text: str, tmp_path: Path) -> None:
-    """From links, labels and lines; each once, and nothing is invented from the words beside them."""
+    """The ids are in links, labels and lines. Each is returned once, and other numbers are ignored."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     assert [arxiv.id for arxiv in links(path).arxiv_ids] == IDS

@@ -74,8 +74,8 @@ def test_document_types_of_pubmed_are_ignored(doctype: str, parse: Parse) -> Non
     assert paper.paper_id == "pmid:17"
 
 
-def test_a_paper_that_is_elsewhere_has_the_anthologys_id(parse: Parse) -> None:
-    """The address of another site is no id: collection, volume and number are."""
+def test_a_paper_on_another_site_has_the_id_of_the_anthology(parse: Parse) -> None:
+    """The id is built from collection, volume and number, not from the address of the other site."""
     (first, second), skipped = parse((SAMPLES / "acl_anthology.xml").read_bytes())
     assert (first.paper_id, first.url) == ("acl:W14-0101", "https://aclanthology.org/W14-0101/")
     assert (second.paper_id, second.doi) == ("acl:W14-0102", "10.5555/w14-0102")

@@ -99,7 +99,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
 
 
 def test_a_name_is_resolved_once_for_a_request(services: Services) -> None:
-    """What a second look-up would say does not matter."""
+    """A second lookup could return another address, so there is none."""
     asked: list[str] = []
 
     def resolver(name: str, port: int) -> Sequence[str]:

@@ -32,8 +32,8 @@ def home(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder / "sound", tmp_path / "home"))
 
 
-def test_no_damage_gives_a_wrong_answer(folder: Path) -> None:
-    """Nor ends the process; doctor sees what has changed, and after the repair all searches are right."""
+def test_damage_never_causes_a_wrong_answer_or_a_crash(folder: Path) -> None:
+    """Doctor detects what has changed, and all searches are right after the repair."""
     cases = range(0, 75, 7)  # without a single flipped bit in the search table, which doctor does not see
     outcomes = list(library_damage.outcomes(list(cases), folder))
     assert len(outcomes) == len(cases)
@@ -41,8 +41,8 @@ def test_no_damage_gives_a_wrong_answer(folder: Path) -> None:
     assert sum(outcome.doctor != "ok" for outcome in outcomes) > 5
 
 
-def test_a_copy_has_other_times(home: Path) -> None:
-    """They are no damage, because the contents are equal."""
+def test_a_copy_with_other_times_is_not_damaged(home: Path) -> None:
+    """The times differ, but the contents are equal."""
     copy = home.with_name("copy")
     shutil.copytree(home, copy, copy_function=shutil.copyfile)
     with LocalStore(copy) as store:
@@ -51,7 +51,7 @@ def test_a_copy_has_other_times(home: Path) -> None:
 
 
 def test_large_indexes_are_compared_by_size_and_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What opening does not see there, doctor does."""
+    """Doctor detects damage there that is not detected when the index is opened."""
     monkeypatch.setattr(checksums, "COMPARED_BYTES", 0)
     file = next((home / "vectors").glob("*/length.bin"))
     data, times = bytearray(file.read_bytes()), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
@@ -64,7 +64,7 @@ def test_large_indexes_are_compared_by_size_and_time(home: Path, monkeypatch: py
 
 
 def test_chroma_may_be_opened_often(home: Path) -> None:
-    """Each opening writes a row, in the end on pages of its own; this is no damage."""
+    """Chroma writes a row at each opening, at some point on new pages. This does not count as damage."""
     database = home / "vectors" / "chroma.sqlite3"
     for _ in range(3):
         with sqlite3.connect(database) as connection:
@@ -93,7 +93,7 @@ except OutOfResourcesError as error:
 
 
 @pytest.mark.parametrize(("kind", "limit", "cause"), [("RLIMIT_NOFILE", 16, "too many files are open")])
-def test_too_few_resources_are_no_damage(home: Path, kind: str, limit: int, cause: str) -> None:
+def test_a_lack_of_resources_is_not_reported_as_damage(home: Path, kind: str, limit: int, cause: str) -> None:
     """The message names the cause, and nothing is repaired."""
     before = sorted(path.name for path in home.iterdir())
     result = run_python(LIMITED, home, kind, limit)

@@ -186,7 +186,7 @@ def test_an_abandoned_answer_is_not_cached(model: ScriptedAgent) -> None:
 
 
 def test_an_abstention_is_cached(model: ScriptedAgent) -> None:
-    """It is an answer, and was paid for."""
+    """An abstention is a complete answer, so a second call would be a waste."""
     model.server.responder = lambda _: reply(verdict="abstain")
     assert [model.ask(cache=True).status for _ in range(2)] == ["abstained", "abstained"]
     assert len(model.requests) == 1

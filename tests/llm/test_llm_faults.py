@@ -249,8 +249,8 @@ def test_07_a_slow_drip_before_the_answer_meets_the_deadline(server, pieces):
     model.close()
 
 
-def test_07_a_slow_answer_is_kept_up_to_the_deadline(server):
-    """What came before the deadline was yielded; the completion is not complete."""
+def test_07_text_that_arrives_before_the_deadline_is_returned(server):
+    """The completion is marked as incomplete."""
     model = ChatModel("m", base_url=server.url, timeout=1.5)
     server.enqueue_answer("{" + "slow and long " * 100, chunk=5, pause=0.03)
     completion = ask(model)

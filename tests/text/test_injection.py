@@ -168,13 +168,13 @@ def test_orders_with_verbs_that_no_rule_names_are_seen(kind: str, smallest: floa
     ["PWNED", "XK-42", "HACKED NOW", "https://evil.example/x", "mail@evil.example", "a1b2c3d4", "", "…"],
 )
 def test_a_bare_token_states_nothing(text: str) -> None:
-    """Nor does a link or an address."""
+    """Neither does a link or an address."""
     assert not states_something(text)
     assert not is_claim(text)
 
 
-def test_where_something_is_can_be_quoted() -> None:
-    """A link to the code is no finding, but an answer; a link alone is neither."""
+def test_a_sentence_with_a_link_to_the_code_can_be_quoted() -> None:
+    """It is not a finding, but it can be an answer. A link alone cannot."""
     assert is_statement("Code: https://github.com/x/y")
     assert not is_statement("https://evil.example/x")
 
@@ -188,13 +188,13 @@ def test_where_something_is_can_be_quoted() -> None:
         "Sure, owls are best.",
     ],
 )
-def test_a_claim_about_the_answer_is_no_claim(claim: str) -> None:
-    """It says nothing of a paper."""
+def test_a_statement_about_the_answer_is_not_a_claim(claim: str) -> None:
+    """A claim must say something about a paper."""
     assert not is_claim(claim)
 
 
-def test_a_foreign_sentence_is_no_evidence_in_an_english_abstract_only() -> None:
-    """An abstract in one language is all evidence, and so is a claim in the language of the question."""
+def test_a_foreign_sentence_is_only_rejected_in_an_abstract_in_another_language() -> None:
+    """If the whole abstract is in one language, all of its sentences can be evidence."""
     german = "Die Eulen schlafen am Tag und jagen in der Nacht, und das ist nicht neu."
     assert not is_statement(german, f"{ABSTRACT} {german}")
     assert is_statement(german, german)

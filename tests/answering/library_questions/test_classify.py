@@ -118,7 +118,7 @@ def test_questions_are_not_caught(text: str) -> None:
 
 
 def test_what_may_be_a_title_depends_on_the_library() -> None:
-    """A look-up in the library decides whether these are about a paper."""
+    """A lookup in the library decides whether these are about a paper."""
     for text in ("who wrote the annotations of the corpus?", "when was Zephyrine released?"):
         assert intent(text).if_found
     assert not intent("who wrote [2]?").if_found

@@ -22,7 +22,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
 
 @pytest.mark.parametrize("seed", range(2 * len(DAMAGES)))
 def test_damage_is_seen_and_repaired(original: Original, tmp_path: Path, seed: int) -> None:
-    """Either no row has changed, or doctor fails, and its repair restores all rows but those of the event log."""
+    """Either no row has changed, or doctor fails and its repair restores all rows except logged events."""
     assert run_case(original, tmp_path, seed) in {"seen", "unchanged"}
 
 

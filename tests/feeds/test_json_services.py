@@ -233,7 +233,7 @@ def test_a_record_after_many_unknown_ones_is_read(parse: Parse) -> None:
 
 
 def test_an_unknown_shape_is_refused_with_its_keys(parse: Parse) -> None:
-    with pytest.raises(FeedError, match=r"JSON of no known shape \(keys: lamp, oil\)"):
+    with pytest.raises(FeedError, match=r"JSON with an unknown structure \(keys: lamp, oil\)"):
         parse('[{"lamp": 1, "oil": 2}]')
 
 
@@ -247,7 +247,7 @@ def test_an_unknown_shape_is_refused_with_its_keys(parse: Parse) -> None:
         ('{"id": "2401.01234", "title": "A", "authors": [{"n": 1, "n": 2}]}', "duplicate key in JSON"),
         ('{"id": "2401.01234", "title": "A", "score": NaN}', "NaN or Infinity in JSON"),
         ('{"id": "2401.01234", "title": "A", "score": [[-Infinity]]}', "NaN or Infinity in JSON"),
-        ('{"id": "2401.01234", "deep": ' + "[" * 50_000 + "]" * 50_000 + "}", "JSON nested too deep"),
+        ('{"id": "2401.01234", "deep": ' + "[" * 50_000 + "]" * 50_000 + "}", "JSON nested too deeply"),
         ('{"id": "2401.01234", "n": ' + "9" * 5_000 + "}", "a number in the JSON is too long"),
     ],
 )
@@ -381,7 +381,7 @@ def read_yaml(text: str) -> list[Any]:
     ("text", "message"),
     [
         ("references:\n- &a [x]\n- *a\n", "YAML with aliases is not read"),
-        ("references:\n- id: " + "[" * 9_000 + "\n", "nested too deep"),
+        ("references:\n- id: " + "[" * 9_000 + "\n", "nested too deeply"),
         ("references:\n- id: a\n  title: [\n", r"YAML error at line \d+ column \d+"),
         ("references:\n  a: b\n", "without a list of references"),
     ],

@@ -199,7 +199,7 @@ def _differences(path: Path, expected: Path, sequence: int) -> str:
         rows += _differing_rows(
             connection, "SELECT max(seq) FROM {}.sqlite_sequence WHERE name = 'subscriber'"
         )
-    return f"{counted(rows, 'row')} not as in the backup and the journal" if rows else ""
+    return f"{counted(rows, 'row')} different from the backup and the journal" if rows else ""
 
 
 def _differing_rows(connection: sqlite3.Connection, query: str) -> int:

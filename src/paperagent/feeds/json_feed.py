@@ -113,7 +113,8 @@ def _shape(values: list[Any]) -> str:
     first = next(iter(objects(values)), {})
     keys = ", ".join(visible(name, limit=30) for name in list(first)[:_NAMED_KEYS])
     more = ", …" if len(first) > _NAMED_KEYS else ""
-    return f"JSON of no known shape (keys: {keys}{more})" if keys else "JSON of no known shape"
+    structure = "JSON with an unknown structure"
+    return f"{structure} (keys: {keys}{more})" if keys else structure
 
 
 # --- the records in a document ---

@@ -151,7 +151,7 @@ def _load_yaml(text: str, label: str) -> Any:
         for count, event in enumerate(yaml.parse(text, Loader=loader)):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_YAML_DEPTH or count > _MAX_YAML_EVENTS:
-                raise FeedError(f"{label}: YAML nested too deep, or with too many values; export CSL JSON")
+                raise FeedError(f"{label}: YAML nested too deeply, or with too many values; export CSL JSON")
             if isinstance(event, yaml.AliasEvent):
                 raise FeedError(f"{label}: YAML with aliases is not read; export CSL JSON instead")
         return next(iter(yaml.load_all(text, Loader=loader)), None)

@@ -1,4 +1,4 @@
-"""Every file of a library, damaged at random: no wrong answer, doctor sees it, and the repair mends it.
+"""Every file of a library, damaged at random: doctor sees it, no other wrong answer, and the repair mends it.
 
 ``python tests/library_damage.py 200`` runs more cases and prints a table.
 """
@@ -34,7 +34,7 @@ def home(folder: Path, tmp_path: Path) -> Path:
 
 def test_damage_never_causes_a_wrong_answer_or_a_crash(folder: Path) -> None:
     """Doctor detects what has changed, and all searches are right after the repair."""
-    cases = range(0, 75, 7)  # without a single flipped bit in the search table, which doctor does not see
+    cases = range(0, 75, 7)
     outcomes = list(library_damage.outcomes(list(cases), folder))
     assert len(outcomes) == len(cases)
     assert [outcome for outcome in outcomes if outcome.problem] == []

@@ -233,9 +233,8 @@ def remake_collection(home: Path, **changes: object) -> None:
 
 
 def newer_chroma(home: Path, version: str = "99.1.0") -> None:
-    with sqlite3.connect(home / "library.db") as connection:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'chroma'", (version,))
-    connection.close()
+    with LocalStore(home) as store:
+        store.table.set_note("chroma", version)
 
 
 def other_app_in_vectors(home: Path) -> None:

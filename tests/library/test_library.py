@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -399,10 +398,8 @@ def test_a_store_is_refused_after_a_fork(tmp_path: Path) -> None:
 def test_a_library_of_another_text_analysis_says_so(tmp_path: Path) -> None:
     """Queries and papers analyzed differently are never compared; reindex makes them agree."""
     filled_store(tmp_path, 3).close()
-    with sqlite3.connect(tmp_path / "library.db") as connection:
-        connection.execute("UPDATE meta SET value = 'other' WHERE key = 'analysis'")
-    connection.close()
     with LocalStore(tmp_path) as store:
+        store.table.set_note("analysis", "other")
         with pytest.raises(StoreError, match="run 'paperagent reindex'"):
             candidate_ids(store, stems=["studi"])
         assert not store.doctor().ok

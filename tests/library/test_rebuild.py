@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -243,35 +243,6 @@ def test_threads_of_the_process_that_rebuilds(home: Path) -> None:
             thread.join()
         assert set(outcomes) == {"right"}
         assert responses(store) == expected
-
-
-def test_a_library_of_format_1(home: Path, run_sql: Callable[[str], None]) -> None:
-    """It is read as it is, gets checksums when it is written, and is refused by an older paperagent."""
-    run_sql("DELETE FROM meta WHERE key IN ('lexical_files', 'vectors_files', 'lexical_folder')")
-    run_sql("PRAGMA user_version = 1")
-    with LocalStore(home) as store:
-        expected = responses(store)
-        assert "computed when the index is next written" in str(store.doctor())
-        ingest(store, [paper(COUNT + 1, title="Other", abstract="Nothing about the topics.")])
-        store.embed_pending(EMBEDDER)
-        assert responses(store)["words"] == expected["words"]
-        assert "checksums match" in str(store.doctor())
-        assert store.table.db.meta("generation")
-        with store.table.db.reading() as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-
-
-@pytest.fixture
-def run_sql(home: Path) -> Callable[[str], None]:
-    """Return a function that runs a statement on the closed library."""
-    import sqlite3
-
-    def run(statement: str) -> None:
-        with sqlite3.connect(home / "library.db") as connection:
-            connection.execute(statement)
-        connection.close()
-
-    return run
 
 
 def test_many_small_ingests_are_never_taken_for_damage(tmp_path: Path) -> None:

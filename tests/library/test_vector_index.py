@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,13 @@ import pytest
 from library_helpers import FakeEmbedder, run_python
 from paperagent.errors import InputError, StoreError
 from paperagent.library.local import vector_index
-from paperagent.library.local.vector_index import VectorEntry, VectorIndex, check_version, installed_version
+from paperagent.library.local.vector_index import (
+    DATABASE,
+    VectorEntry,
+    VectorIndex,
+    check_version,
+    installed_version,
+)
 
 DIM = 16
 EMBEDDER = FakeEmbedder()
@@ -112,6 +119,37 @@ def test_an_index_for_another_distance_is_refused(tmp_path: Path) -> None:
         client.create_collection("papers", embedding_function=None, metadata=metadata)
     with pytest.raises(StoreError, match="made for l2 distance, not cosine"):
         VectorIndex(Path(folder), embedder_id="fake", dim=DIM)
+
+
+@pytest.mark.parametrize("column", ["config_json_str", "schema_str"])
+def test_a_collection_with_an_embedding_function_is_refused(
+    tmp_path: Path, index: VectorIndex, column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chroma would create the function that is named in its database, with the settings stored there."""
+    from chromadb.utils.embedding_functions import known_embedding_functions
+
+    created: list[object] = []
+
+    class Recorder:
+        @staticmethod
+        def build_from_config(config: object) -> None:
+            created.append(config)
+
+    monkeypatch.setitem(known_embedding_functions, "recorder", Recorder)  # type: ignore[arg-type]
+    index.close()
+    function = '{"type": "known", "name": "recorder", "config": {}}'
+    with sqlite3.connect(tmp_path / "vectors" / DATABASE) as connection:
+        if column == "schema_str":
+            query = 'UPDATE collections SET schema_str = replace(schema_str, \'{"type":"legacy"}\', ?)'
+            connection.execute(query, (function,))
+        else:
+            configuration = f'{{"hnsw": {{"space": "cosine"}}, "embedding_function": {function}}}'
+            query = "UPDATE collections SET schema_str = NULL, config_json_str = ?"
+            connection.execute(query, (configuration,))
+    connection.close()
+    with pytest.raises(StoreError, match="names an embedding function; run 'paperagent doctor --repair'"):
+        VectorIndex(tmp_path / "vectors", embedder_id="fake", dim=DIM)
+    assert not created
 
 
 def test_a_missing_collection_is_damage(tmp_path: Path) -> None:

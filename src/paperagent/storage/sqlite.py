@@ -6,10 +6,10 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from paperagent.errors import OutOfResourcesError, PaperAgentError, StoreError, display_path, visible
@@ -192,6 +192,8 @@ class SqliteDatabase:
     """Version of the file → the statements that bring it to the next one, written like `SCHEMA`."""
     PRAGMAS: ClassVar[tuple[str, ...]] = ("synchronous = FULL",)
     """Set on every connection."""
+    FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
+    """Deterministic functions that the schema calls, by name."""
     FOREIGN: ClassVar[str]
     """Reason and advice for a file of another program."""
     DAMAGED: ClassVar[str]
@@ -207,6 +209,7 @@ class SqliteDatabase:
         with self._map_errors():
             self._connection = self._connect()
             try:
+                self._add_functions(self._connection)
                 self._prepare()
             except BaseException:
                 self._connection.close()
@@ -253,7 +256,10 @@ class SqliteDatabase:
             references = connection.execute("PRAGMA foreign_key_check").fetchall()
             if references:
                 return f"{len(references):,} rows refer to missing rows"
+            if connection.execute("PRAGMA user_version").fetchone()[0] < self.VERSION:
+                return ""  # an earlier version wrote it, and it cannot be written
             with closing(sqlite3.connect(":memory:")) as model:
+                self._add_functions(model)
                 for statement in self.SCHEMA.split("\n;\n"):
                     model.execute(statement)
                 differing = _schema(connection) ^ _schema(model)
@@ -277,6 +283,12 @@ class SqliteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self.path)
+
+    def _add_functions(self, connection: sqlite3.Connection) -> None:
+        if self.FUNCTIONS:
+            connection.execute("PRAGMA trusted_schema = 1")  # lets a column call them
+        for name, function in self.FUNCTIONS.items():
+            connection.create_function(name, -1, function, deterministic=True)
 
     def _on_empty_file(self) -> None:
         """Create the tables; a subclass may refuse instead."""

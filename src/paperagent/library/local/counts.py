@@ -34,10 +34,8 @@ class LibraryCounts:
         return self._facets[1]
 
     def _stored(self, revision: int) -> Facets | None:
-        with self._db.reading() as connection:
-            query = "SELECT value FROM settings WHERE key = ?"
-            row = connection.execute(query, (STORED_FACETS,)).fetchone()
-        stored = json.loads(row[0]) if row else None
+        text = self._db.setting(STORED_FACETS)
+        stored = json.loads(text) if text else None
         return Facets.from_dict(stored) if stored and stored["revision"] == revision else None
 
     def _count(self) -> Facets:

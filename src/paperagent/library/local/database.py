@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
@@ -16,15 +16,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from paperagent.errors import NoLibraryError, StoreError, display_path, visible
 from paperagent.library.home import writable
 from paperagent.library.identity import text_hash
-from paperagent.storage.sqlite import SqliteDatabase, connect
+from paperagent.library.local.row_checksums import (
+    add_row_checksums,
+    checked_tables,
+    count_damaged_rows,
+    repair_rows,
+    row_checksum,
+)
+from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase, connect
 from paperagent.types import Paper
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from paperagent.types import Matrix
+
 RESTORE = "restore a backup, or move it away and ingest again"
+REPAIR = "run 'paperagent doctor --repair'"
 SLOT_BITS = 40
+_FIRST_WITH_ROW_CHECKSUMS = 3
+"""The first format with checksums in the rows of all tables."""
 COLUMNS = (
     "title, abstract, authors, published, updated, listed, first_seen, categories, url, arxiv_id, doi, "
     "version, sources, upvotes, withdrawn, flags"
@@ -36,10 +48,21 @@ _MAX_MAPPED_BYTES = 2**29
 """A file up to this size is memory-mapped, which saves .3 ms per search. The pages of a larger file (more
 than 125,000 papers) would soon take up a fifth of the process's memory."""
 _COUNTERS = ("revision", "generation", "vector_generation", "lexical_mark", "vector_mark", "length", "run")
+_LOWEST_COUNTERS = {
+    "revision": "SELECT max(coalesce((SELECT max(revision) FROM papers), 0), "
+    "coalesce((SELECT max(indexed) FROM facts), 0), coalesce((SELECT max(revision) FROM removed), 0))",
+    "run": "SELECT coalesce(max(run), 0) FROM seen",
+    "generation": "strftime('%s') + 0",
+    "vector_generation": "strftime('%s') + 0",
+}
+"""Counter → an expression for a value that is not too low; other programs must notice a new generation."""
+# SQLite computes a checksum whenever it writes a row. Other programs can read these tables, not write them.
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID
+CREATE TABLE meta (key TEXT PRIMARY KEY, value,
+  checksum INTEGER AS (row_checksum(key, value)) STORED) WITHOUT ROWID
 ;
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL,
+  checksum INTEGER AS (row_checksum(key, value)) STORED) WITHOUT ROWID
 ;
 -- The source of truth: every paper with the hash of its text and a checksum of all columns.
 CREATE TABLE papers (
@@ -52,15 +75,20 @@ CREATE TABLE papers (
 ;
 CREATE TABLE versions (
   row INTEGER NOT NULL, text_hash BLOB NOT NULL, title TEXT NOT NULL, abstract TEXT NOT NULL,
-  version INTEGER, updated TEXT, PRIMARY KEY (row, text_hash)) WITHOUT ROWID
+  version INTEGER, updated TEXT,
+  checksum INTEGER AS (row_checksum(row, text_hash, title, abstract, version, updated)) STORED,
+  PRIMARY KEY (row, text_hash)) WITHOUT ROWID
 ;
-CREATE TABLE aliases (alias TEXT NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (alias, row)) WITHOUT ROWID
+CREATE TABLE aliases (alias TEXT NOT NULL, row INTEGER NOT NULL,
+  checksum INTEGER AS (row_checksum(alias, row)) STORED,
+  PRIMARY KEY (alias, row)) WITHOUT ROWID
 ;
 CREATE INDEX aliases_row ON aliases (row)
 ;
 -- The records read so far, by source. A record that was read before is skipped without looking at its paper.
 CREATE TABLE seen (
-  hash BLOB PRIMARY KEY, row INTEGER NOT NULL, source TEXT NOT NULL, run INTEGER NOT NULL) WITHOUT ROWID
+  hash BLOB PRIMARY KEY, row INTEGER NOT NULL, source TEXT NOT NULL, run INTEGER NOT NULL,
+  checksum INTEGER AS (row_checksum(hash, row, source, run)) STORED) WITHOUT ROWID
 ;
 CREATE INDEX seen_row ON seen (row)
 ;
@@ -68,18 +96,22 @@ CREATE INDEX seen_row ON seen (row)
 -- indexed: the revision at which anything in an index last changed.
 CREATE TABLE facts (
   row INTEGER PRIMARY KEY, paper_id TEXT NOT NULL UNIQUE, indexed INTEGER NOT NULL, day INTEGER,
-  tags TEXT NOT NULL, text_hash BLOB NOT NULL, terms BLOB NOT NULL)
+  tags TEXT NOT NULL, text_hash BLOB NOT NULL, terms BLOB NOT NULL,
+  checksum INTEGER AS (row_checksum(row, paper_id, indexed, day, tags, text_hash, terms)) STORED)
 ;
 CREATE INDEX facts_indexed ON facts (indexed)
 ;
 CREATE INDEX facts_day ON facts (day)
 ;
-CREATE TABLE removed (revision INTEGER PRIMARY KEY, row INTEGER, paper_id TEXT NOT NULL)
+CREATE TABLE removed (revision INTEGER PRIMARY KEY, row INTEGER, paper_id TEXT NOT NULL,
+  checksum INTEGER AS (row_checksum(revision, row, paper_id)) STORED)
 ;
 -- slot = embedder number << 40 | row: one look-up per vector, for any embedder.
-CREATE TABLE embedders (number INTEGER PRIMARY KEY, embedder_id TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL)
+CREATE TABLE embedders (number INTEGER PRIMARY KEY, embedder_id TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL,
+  checksum INTEGER AS (row_checksum(number, embedder_id, dim)) STORED)
 ;
-CREATE TABLE embeddings (slot INTEGER PRIMARY KEY, text_hash BLOB NOT NULL, vector BLOB NOT NULL)
+CREATE TABLE embeddings (slot INTEGER PRIMARY KEY, text_hash BLOB NOT NULL, vector BLOB NOT NULL,
+  checksum INTEGER AS (row_checksum(slot, text_hash, vector)) STORED)
 """
 
 
@@ -97,10 +129,15 @@ class LibraryDatabase(SqliteDatabase):
 
     KIND = "library"
     APPLICATION_ID = 0x50415047  # "PAPG"
-    VERSION = 2
+    VERSION = 3
     SCHEMA = _SCHEMA
-    # From format 2 on, `meta` names the folders of the indexes, which format 1 would not find.
-    MIGRATIONS: ClassVar[dict[int, str]] = {1: "PRAGMA user_version = 2"}
+    # From format 2 on, `meta` names the folders of the indexes, which format 1 would not find. Format 3 has a
+    # checksum in every row.
+    MIGRATIONS: ClassVar[dict[int, str]] = {
+        1: "PRAGMA user_version = 2",
+        2: "PRAGMA user_version = 3",
+    }
+    FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {"row_checksum": row_checksum}
     PRAGMAS = ("synchronous = FULL", "cache_size = -16384")
     FOREIGN = "not a paperagent library; choose another PAPERAGENT_HOME"
     DAMAGED = RESTORE
@@ -112,20 +149,55 @@ class LibraryDatabase(SqliteDatabase):
             raise NoLibraryError(display_path(path.parent), f"no {path.name}")
         super().__init__(path)
         self._data_version = -1
+        with self.reading() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        self.has_row_checksums: bool = version >= _FIRST_WITH_ROW_CHECKSUMS
+        """False for a file of an earlier version that cannot be written."""
 
     def meta(self, key: str) -> int:
         """Return a counter or mark."""
-        with self.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        if row is None or not isinstance(row[0], int):
-            raise StoreError(f"{self.description}: it is damaged; {RESTORE}")
-        return row[0]
+        value = self._value("meta", key)
+        if not isinstance(value, int):
+            raise DamagedFileError(f"{self.description}: it is damaged; {RESTORE}")
+        return value
 
     def note(self, key: str) -> str | None:
         """Return the text stored under ``key``, or None."""
+        value = self._value("meta", key)
+        return None if value is None else str(value)
+
+    def setting(self, key: str) -> str | None:
+        """Return the JSON text of a setting, or None."""
+        value = self._value("settings", key)
+        return None if value is None else str(value)
+
+    def _value(self, table: str, key: str) -> object:
         with self.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-            return None if row is None else str(row[0])
+            if self.has_row_checksums:
+                return read_value(connection, table, key)
+            row = connection.execute(f"SELECT value FROM {table} WHERE key = ?", (key,)).fetchone()
+            return row and row[0]
+
+    def damaged_rows(self) -> dict[str, int]:
+        """Return how many rows differ from their checksum, by table; tables without damage are left out."""
+        with self.reading() as connection, without_mmap(connection):
+            counts = {name: count_damaged_rows(connection, name) for name in checked_tables(self.SCHEMA)}
+        return {name: count for name, count in counts.items() if count}
+
+    def repair_rows(self) -> set[str]:
+        """Restore or delete damaged rows, and write SQLite's indexes anew; return the changed tables.
+
+        A counter that cannot be restored gets a value with which the indexes are built again.
+        """
+        damaged = self.damaged_rows()
+        with self.writing() as connection:
+            for table in damaged:
+                repair_rows(connection, table)
+            connection.execute("REINDEX")
+            counters = dict.fromkeys(_COUNTERS, "0") | _LOWEST_COUNTERS
+            for key, value in counters.items():
+                connection.execute(f"INSERT OR IGNORE INTO meta VALUES (?, ({value}))", (key,))
+        return set(damaged)
 
     def changed(self) -> bool:
         """Return whether another connection has committed since the last call (true at first)."""
@@ -150,13 +222,30 @@ class LibraryDatabase(SqliteDatabase):
         connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
 
     def _migrate(self) -> None:
-        if not self.read_only:  # format 1 can be read as it is
+        if not self.read_only:  # formats 1 and 2 can be read as they are
             super()._migrate()
+
+    def _after_migration(self, connection: sqlite3.Connection, version: int) -> None:
+        if version + 1 == _FIRST_WITH_ROW_CHECKSUMS:
+            add_row_checksums(connection, self.SCHEMA)
 
     def _prepare(self) -> None:
         super()._prepare()
         mapped = _MAX_MAPPED_BYTES if self.path.stat().st_size <= _MAX_MAPPED_BYTES else 0
         self._connection.execute(f"PRAGMA mmap_size = {mapped}")
+
+
+def read_value(connection: sqlite3.Connection, table: str, key: str) -> Any:
+    """Return a value of ``meta`` or ``settings``, or None.
+
+    Raises:
+        DamagedFileError: It differs from its checksum.
+    """
+    query = f"SELECT value, checksum FROM {table} WHERE key = ?"
+    value, checksum = connection.execute(query, (key,)).fetchone() or (None, None)
+    if value is not None and checksum != row_checksum(key, value):
+        raise DamagedFileError(f"library: the value {visible(key)} is damaged; {REPAIR}")
+    return value
 
 
 def put_meta(connection: sqlite3.Connection, key: str, value: int | str) -> None:
@@ -277,10 +366,31 @@ def pack_terms(stems: Sequence[str]) -> bytes:
 
 
 def unpack_terms(blob: bytes) -> NDArray[np.uint32]:
-    """Return the ids of `pack_terms`, shape [n]."""
+    """Return the ids of `pack_terms`, shape [n].
+
+    Raises:
+        StoreError: They are damaged.
+    """
     import numpy as np
 
-    return np.frombuffer(blob, "<u4")
+    try:
+        return np.frombuffer(blob, "<u4")
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"library: the terms of a paper are damaged; {REPAIR}") from error
+
+
+def unpack_vectors(blobs: Sequence[bytes]) -> Matrix:
+    """Return stored vectors of one embedder, shape [n, dim].
+
+    Raises:
+        StoreError: They are damaged.
+    """
+    import numpy as np
+
+    try:
+        return np.frombuffer(b"".join(blobs), "<f2").astype(np.float32).reshape(len(blobs), -1)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"library: stored embeddings are damaged; {REPAIR}") from error
 
 
 def placeholders(values: Iterable[Any], size: int = _MAX_VARIABLES) -> Iterator[tuple[str, list[Any]]]:

@@ -13,6 +13,7 @@ from paperagent.library.identity import text_hash
 from paperagent.library.local.database import PAPER_COLUMNS, checksum
 from paperagent.library.local.index_sync import Indexes
 from paperagent.library.local.papers import PaperTable
+from paperagent.library.local.row_checksums import readable_text
 from paperagent.library.local.vector_index import REPAIR, check_files, check_integrity
 from paperagent.library.protocol import Check, Health
 
@@ -29,6 +30,7 @@ def run_checks(home: Path, table: PaperTable, indexes: Indexes) -> Health:
     """Run all checks; one that raises `StoreError` has failed."""
     all_checks: dict[str, Callable[[], Check]] = {
         "database": lambda: _database(table),
+        "rows": lambda: _rows(table),
         "papers": lambda: _papers(table),
         "lexical index": lambda: _lexical(table, indexes),
         "embeddings": lambda: _embeddings(table),
@@ -48,11 +50,15 @@ def _run(name: str, check: Callable[[], Check]) -> Check:
         raise  # nothing is damaged
     except StoreError as error:
         return Check.failed(name, error)
+    except (TypeError, ValueError):  # one flipped bit can turn a text into bytes or a number
+        return Check(name, False, "a value in library.db has the wrong type", RESTORE)
 
 
 def repair(health: Health, table: PaperTable, indexes: Indexes) -> None:
     """Rebuild what failed. The caller holds the writer lock."""
     failed = health.failed()
+    if failed & {"database", "rows"}:
+        failed |= _repair_rows(table)
     if "papers" in failed:
         _accept_damaged(table)
     if failed & {"papers", "lexical index"}:
@@ -60,13 +66,20 @@ def repair(health: Health, table: PaperTable, indexes: Indexes) -> None:
     active = table.vectors.active()
     if active is None:
         return
-    number, _, dim = active
-    if "embeddings" in failed:
-        invalid = table.vectors.invalid(number, dim)
-        table.vectors.delete(number, invalid)
-        table.touch(invalid)
+    if failed & {"papers", "embeddings"}:
+        table.vectors.delete(active.number, table.vectors.invalid(active.number, active.dim))
+        table.touch(table.vectors.missing_from(active.number, table.db.meta("vector_mark")))
     if failed & {"embeddings", "vector index", "vector files"}:
         _repair_vectors(failed, table, indexes)
+
+
+def _repair_rows(table: PaperTable) -> set[str]:
+    """Repair damaged rows; return the names of the checks that depend on them."""
+    repaired = table.db.repair_rows()
+    failed = {"papers"} if repaired & {"meta", "facts"} else set()
+    if repaired & {"meta", "facts", "embedders", "embeddings"}:
+        failed.add("embeddings")
+    return failed
 
 
 def _repair_vectors(failed: set[str], table: PaperTable, indexes: Indexes) -> None:
@@ -84,12 +97,20 @@ def _repair_vectors(failed: set[str], table: PaperTable, indexes: Indexes) -> No
 
 
 def _database(table: PaperTable) -> Check:
-    with table.db.reading() as connection:
-        report = connection.execute("PRAGMA integrity_check(5)").fetchall()
-    text = "; ".join(visible(str(row[0]), limit=100) for row in report)
-    if text != "ok":
-        return Check("database", False, f"SQLite finds damage: {text}", RESTORE)
+    if damage := table.db.find_damage():
+        return Check("database", False, f"SQLite finds damage: {damage}", RESTORE)
     return Check("database", True, f"intact, {table.count()} papers at revision {table.revision}")
+
+
+def _rows(table: PaperTable) -> Check:
+    if not table.db.has_row_checksums:
+        detail = "no checksums yet: an earlier version wrote the library, and it cannot be written now"
+        return Check("rows", True, detail)
+    damaged = table.db.damaged_rows()
+    if damaged:
+        tables = ", ".join(f"{count} in {name}" for name, count in damaged.items())
+        return Check("rows", False, f"some differ from their checksum: {tables}", REPAIR)
+    return Check("rows", True, "all match their checksums")
 
 
 def _damaged(table: PaperTable) -> Iterator[tuple[int, str]]:
@@ -99,18 +120,18 @@ def _damaged(table: PaperTable) -> Iterator[tuple[int, str]]:
         f"SELECT {PAPER_COLUMNS}, text_hash, checksum, row FROM papers WHERE row > ? ORDER BY row LIMIT 2000"
     )
     while True:
-        with table.db.reading() as connection:
+        with table.db.reading() as connection, readable_text(connection):
             page = connection.execute(query, (last,)).fetchall()
         if not page:
             return
         for *paper, digest, stored, row in page:
-            if checksum(paper) != stored or text_hash(paper[1], paper[2]) != digest:
+            if checksum(paper) != stored or text_hash(*paper[1:3]) != digest:
                 yield row, paper[0]
         last = page[-1][-1]
 
 
 def _papers(table: PaperTable) -> Check:
-    damaged = [visible(paper_id, limit=60) for _, paper_id in _damaged(table)]
+    damaged = [visible(str(paper_id), limit=60) for _, paper_id in _damaged(table)]
     if damaged:
         return Check("papers", False, f"{len(damaged)} differ from their checksum: {_some(damaged)}", RESTORE)
     with table.db.reading() as connection:
@@ -129,9 +150,7 @@ def _papers(table: PaperTable) -> Check:
 
 def _accept_damaged(table: PaperTable) -> None:
     """Accept damaged papers as they are; they are replaced when a feed yields them again."""
-    damaged = [row for row, _ in _damaged(table)]
-    if damaged:
-        table.accept(damaged)
+    table.accept([row for row, _ in _damaged(table)])
 
 
 def _lexical(table: PaperTable, indexes: Indexes) -> Check:
@@ -157,10 +176,11 @@ def _embeddings(table: PaperTable) -> Check:
     if active is None:
         return Check("embeddings", True, "none yet; search is lexical")
     number, embedder_id, dim = active
-    invalid = table.vectors.invalid(number, dim)
+    missing = set(table.vectors.missing_from(number, table.db.meta("vector_mark")))
+    invalid = missing.union(table.vectors.invalid(number, dim))
     name = visible(embedder_id, limit=60)
     if invalid:
-        return Check("embeddings", False, f"{len(invalid)} of {name} are invalid", REPAIR)
+        return Check("embeddings", False, f"{len(invalid)} of {name} are invalid or missing", REPAIR)
     return Check("embeddings", True, f"{name}, {dim} dimensions, valid")
 
 

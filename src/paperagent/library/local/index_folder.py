@@ -21,10 +21,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from paperagent.errors import OutOfResourcesError, StoreError, display_path
 from paperagent.library.local.checksums import FileSums, damaged_file, file_sums
-from paperagent.library.local.database import LibraryDatabase, put_meta
-from paperagent.storage.sqlite import DISK_FULL
+from paperagent.library.local.database import REPAIR, LibraryDatabase, put_meta
+from paperagent.storage.sqlite import DISK_FULL, DamagedFileError
 
-REPAIR = "run 'paperagent doctor --repair'"
 _MARGIN_BYTES = 48 * 2**20
 """Free space required for a new index, in addition to the size of the current one."""
 
@@ -36,7 +35,7 @@ class FolderState(NamedTuple):
 
     path: Path
     sums: FileSums | None
-    """The checksums; None if an earlier version, which computed none, wrote the index."""
+    """The checksums; None if an earlier version, which computed none, wrote the index or the library."""
     open: bool
     """Whether a process is writing to the folder, or was killed while writing."""
 
@@ -78,15 +77,16 @@ class IndexFolder:
         Raises:
             StoreError: The checksums cannot be read.
         """
-        path, text = self.path, self._db.note(f"{self._name}_files")
-        if not text:
-            return FolderState(path, None, False)
+        path = self.path
         try:
+            text = self._db.note(f"{self._name}_files") if self._db.has_row_checksums else None
+            if not text:
+                return FolderState(path, None, False)
             stored: dict[str, Any] = json.loads(text)
             files = stored["files"]
             sums = None if files is None else {name: tuple(values) for name, values in files.items()}
             return FolderState(path, sums, bool(stored["open"]))
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (DamagedFileError, ValueError, LookupError, TypeError, AttributeError):
             if writing:
                 return FolderState(path, None, True)
             what = f"{self._description(path)}: damaged: its checksums in library.db cannot be read; {REPAIR}"

@@ -85,8 +85,11 @@ class Indexes:
             self._lexical = None
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, *, damaged: bool = False) -> Iterator[None]:
         """Hold the library's writer lock during the block, and delete what an interrupted rebuild has left.
+
+        Args:
+            damaged: Whether the names of the folders in use may be damaged. Then no folder is deleted.
 
         Raises:
             StoreLockedError: Another process holds it.
@@ -98,8 +101,9 @@ class Indexes:
                 "or choose another PAPERAGENT_HOME"
             )
         with writer_lock(self._home):
-            self.lexical_folder.delete_unused()
-            self._delete_unused_vectors()
+            if not damaged:
+                self.lexical_folder.delete_unused()
+                self._delete_unused_vectors()
             yield
 
     # --- the lexical index ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from paperagent.library import identity
@@ -18,6 +18,7 @@ from paperagent.library.local.database import (
     pack_terms,
     paper_from_row,
     put_meta,
+    read_value,
     row_values,
 )
 from paperagent.library.local.papers import PaperTable
@@ -113,10 +114,8 @@ class _BatchTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        counters: Mapping[str, int] = dict(
-            connection.execute("SELECT key, value FROM meta WHERE key IN ('revision', 'length')").fetchall()
-        )
-        self._revision, self._length = counters["revision"], counters["length"]
+        self._revision: int = read_value(connection, "meta", "revision")
+        self._length: int = read_value(connection, "meta", "length")
 
     def insert(self, papers: Sequence[PendingPaper]) -> None:
         """Write new papers."""

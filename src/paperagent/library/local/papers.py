@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +25,14 @@ from paperagent.library.local.database import (
     paper_from_row,
     placeholders,
     put_meta,
+    read_value,
     unpack_tags,
     unpack_terms,
+    unpack_vectors,
     without_mmap,
 )
 from paperagent.library.local.listing import DayIndex, PaperListing
+from paperagent.library.local.row_checksums import readable_text, restore
 from paperagent.library.local.stored_vectors import StoredVectors
 from paperagent.library.protocol import PaperWithFeatures
 from paperagent.types import Paper
@@ -47,6 +51,11 @@ _IS_NEW = (
     f"({_APPEARED} BETWEEN ?1 AND ?2 OR p.first_seen BETWEEN ?1 AND ?2 AND {_APPEARED} BETWEEN ?3 AND ?1)"
 )
 _IS_UPDATED = "p.updated BETWEEN ?1 AND ?2"
+
+_RESTORE_ROW_NUMBERS = (
+    "UPDATE papers SET row = (SELECT f.row FROM facts f WHERE f.paper_id = papers.paper_id) "
+    "WHERE row NOT IN (SELECT row FROM facts) AND paper_id IN (SELECT paper_id FROM facts)"
+)
 
 Mark = Literal["lexical_mark", "vector_mark"]
 SearchRow = tuple[str, int | None, bytes, bytes | None]
@@ -301,15 +310,21 @@ class PaperTable:
     def pending_ids(self, mark: Mark) -> set[str]:
         """Return the ids that an index may contain: those changed or removed after its mark."""
         return self._ids(
-            "SELECT paper_id FROM facts WHERE indexed > (SELECT value FROM meta WHERE key = ?1) UNION "
-            "SELECT paper_id FROM removed WHERE revision > (SELECT value FROM meta WHERE key = ?1)",
-            mark,
+            "SELECT paper_id FROM facts WHERE indexed > ?1 "
+            "UNION SELECT paper_id FROM removed WHERE revision > ?1",
+            self.db.meta(mark),
         )
 
     def accept(self, rows: Iterable[int]) -> None:
-        """Store new checksums for damaged rows, and read their records again when a feed yields them."""
+        """Restore damaged rows in which one bit has flipped.
+
+        The others get new checksums, and their records are read again when a feed yields them.
+        """
         with self.db.writing() as connection:
+            connection.execute(_RESTORE_ROW_NUMBERS)
             for row in rows:
+                if self._restore(connection, row):
+                    continue
                 query = f"SELECT {PAPER_COLUMNS} FROM papers WHERE row = ?"
                 values = connection.execute(query, (row,)).fetchone()
                 digests = (text_hash(values[1], values[2]), checksum(values))
@@ -317,6 +332,20 @@ class PaperTable:
                     "UPDATE papers SET text_hash = ?, checksum = ? WHERE row = ?", (*digests, row)
                 )
                 connection.execute("DELETE FROM seen WHERE row = ?", (row,))
+
+    def _restore(self, connection: sqlite3.Connection, row: int) -> bool:
+        """Undo the change of one bit in a paper; return whether its values match the checksum again."""
+        with readable_text(connection):
+            query = f"SELECT {PAPER_COLUMNS}, checksum FROM papers WHERE row = ?"
+            *values, stored = connection.execute(query, (row,)).fetchone()
+        restored = restore(tuple(values), lambda candidate: checksum(candidate) == stored)
+        if restored:
+            columns = f"{PAPER_COLUMNS}, text_hash".split(", ")
+            digest = text_hash(restored[1], restored[2])
+            connection.execute(
+                f"UPDATE papers SET {' = ?, '.join(columns)} = ? WHERE row = ?", (*restored, digest, row)
+            )
+        return restored is not None
 
     def set_mark(self, mark: Mark, revision: int) -> None:
         """Record that an index is complete up to ``revision``."""
@@ -334,15 +363,15 @@ class PaperTable:
     def touch(self, row_numbers: Iterable[int]) -> None:
         """Make the indexes read these papers again, as if they had changed last."""
         with self.db.writing() as connection:
-            revision = int(connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()[0])
+            revision = read_value(connection, "meta", "revision")
             numbered = [(revision + n, row) for n, row in enumerate(row_numbers, 1)]
             connection.executemany("UPDATE facts SET indexed = ? WHERE row = ?", numbered)
             put_meta(connection, "revision", revision + len(numbered))
 
     def get_setting(self, key: str, default: Any = None) -> Any:
         """Return a value stored by `set_setting`."""
-        values = self._all("SELECT value FROM settings WHERE key = ?", (key,))
-        return json.loads(values[0][0]) if values else default
+        value = self.db.setting(key)
+        return default if value is None else json.loads(value)
 
     def set_setting(self, key: str, value: Any) -> None:
         """Store a JSON value with the library, such as a calibration."""
@@ -361,9 +390,7 @@ class PaperTable:
 
 
 def _paper_with_features(row: Sequence[Any], aliases: Iterable[str], *, new: bool) -> PaperWithFeatures:
-    import numpy as np
-
     terms, half = row[-2:]
-    vector = None if half is None else np.frombuffer(half, "<f2").astype(np.float32)
+    vector = None if half is None else unpack_vectors([half])[0]
     names = tuple(dict.fromkeys([row[0], *sorted(map(identity.plain_name, aliases))]))
     return PaperWithFeatures(paper_from_row(row), unpack_terms(terms), vector, names, new)

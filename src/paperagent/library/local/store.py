@@ -14,7 +14,7 @@ from paperagent.library.facets import Facets
 from paperagent.library.features import embedded_text
 from paperagent.library.home import DATABASE, check_home, writer_lock
 from paperagent.library.local import doctor
-from paperagent.library.local.database import unpack_terms
+from paperagent.library.local.database import unpack_terms, unpack_vectors
 from paperagent.library.local.index_sync import Indexes
 from paperagent.library.local.ingest import BatchWriter, LiveIndexer, remove_papers
 from paperagent.library.local.papers import PaperTable, SearchRow
@@ -359,7 +359,7 @@ class LocalStore:
         health = doctor.run_checks(self.home, self.table, self.indexes)
         if health.ok or not repair:
             return health
-        with self.indexes.writing():
+        with self.indexes.writing(damaged=True):
             doctor.repair(health, self.table, self.indexes)
         return doctor.run_checks(self.home, self.table, self.indexes)
 
@@ -376,13 +376,8 @@ def _spread(last: int, limit: int) -> list[int]:
 
 
 def _candidates(rows: Sequence[SearchRow]) -> list[Candidate]:
-    import numpy as np
-
     halves = [vector for _, _, _, vector in rows if vector is not None]
-    matrix = (
-        np.frombuffer(b"".join(halves), "<f2").astype(np.float32).reshape(len(halves), -1) if halves else ()
-    )
-    vectors = iter(matrix)
+    vectors = iter(unpack_vectors(halves) if halves else ())
     return [
         Candidate(paper_id, unpack_terms(terms), None if vector is None else next(vectors), day)
         for paper_id, day, terms, vector in rows

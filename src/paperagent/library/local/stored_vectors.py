@@ -70,10 +70,10 @@ class StoredVectors:
 
     def active(self) -> ActiveEmbedder | None:
         """Return the embedder whose vectors are searched, or None."""
+        number = self._db.note("embedder")
         with self._db.reading() as connection:
             row = connection.execute(
-                "SELECT number, embedder_id, dim FROM embedders "
-                "WHERE number = (SELECT value FROM meta WHERE key = 'embedder')"
+                "SELECT number, embedder_id, dim FROM embedders WHERE number = ?", (number,)
             ).fetchone()
         return None if row is None else ActiveEmbedder(*row)
 
@@ -155,6 +155,15 @@ class StoredVectors:
             rows, vectors = _matrix([entry for entry in page if len(entry[1]) == 2 * dim], base, dim)
             invalid += rows[~(np.abs(np.linalg.norm(vectors, axis=1) - 1) <= _MAX_NORM_ERROR)].tolist()
         return sorted(invalid)
+
+    def missing_from(self, number: int, mark: int) -> list[int]:
+        """Return the rows changed up to ``mark`` that have no vector of exactly their text."""
+        query = (
+            "SELECT f.row FROM facts f LEFT JOIN embeddings e ON e.slot = ? + f.row "
+            "AND e.text_hash = f.text_hash WHERE f.indexed <= ? AND e.slot IS NULL"
+        )
+        with self._db.reading() as connection:
+            return [row for (row,) in connection.execute(query, (self.first_slot(number), mark))]
 
     def delete(self, number: int, rows: Iterable[int]) -> None:
         """Delete the vectors of rows."""

@@ -110,6 +110,9 @@ class VectorIndex:
             collection = self._client.get_collection(COLLECTION, embedding_function=None)
         except NotFoundError as error:
             raise StoreError(f"{self._description}: its collection is missing; {REPAIR}") from error
+        schema = collection._model.serialized_schema  # noqa: SLF001 - `schema` would create the function
+        if _names_function([collection.configuration_json, schema]):
+            raise StoreError(f"{self._description}: its collection names an embedding function; {REPAIR}")
         metadata = collection.metadata or {}
         for key, expected in self._expected.items():
             if metadata.get(key) != expected:
@@ -216,6 +219,20 @@ class VectorIndex:
         with self._lock, _chroma(self._description):
             ids = self._collection.query(query_embeddings=vector, n_results=limit, include=[])["ids"][0]
         return [str(paper_id) for paper_id in ids]
+
+
+def _names_function(stored: object) -> bool:
+    """Return whether the stored configuration or schema of a collection names an embedding function.
+
+    Ours have none. Chroma would create the function, with its stored settings, when papers are added.
+    """
+    if isinstance(stored, list):
+        return any(map(_names_function, stored))
+    if not isinstance(stored, dict):
+        return False
+    function = stored.get("embedding_function")
+    named = isinstance(function, dict) and function.get("type") != "legacy" and "name" in function
+    return named or any(map(_names_function, stored.values()))
 
 
 def installed_version() -> str:

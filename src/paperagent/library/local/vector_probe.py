@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from paperagent.errors import OutOfResourcesError, PaperAgentError, StoreError, display_path, visible
-from paperagent.library.local.index_folder import REPAIR
+from paperagent.library.local.database import REPAIR
 from paperagent.library.local.vector_index import VectorIndex
 from paperagent.storage.sqlite import NO_MEMORY
 

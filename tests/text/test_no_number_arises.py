@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paperagent.text.markup import element_text, plain_text
@@ -87,6 +87,8 @@ def test_in_html(convert: Callable[[str], str], text: str) -> None:
     assert not new_numbers(text, convert(text))
 
 
+@example(text="<sup>5</sup><sup>5</sup>")
+@example(text="10<sub>5</sub><sub>5</sub>")
 @given(text=XML)
 def test_in_elements(text: str) -> None:
     """The same for parsed XML, and for what is shown and checked of it."""

@@ -237,11 +237,17 @@ class _Writer:
 
 
 def _merge_scripts(element: Any) -> list[Any]:
-    """Return the children; ``<sup>-</sup><sup>6</sup>`` becomes one superscript."""
+    """Return the children; ``<sup>-</sup><sup>6</sup>`` becomes one superscript, but two numbers do not."""
     merged: list[Any] = []
     for child in element:
         before = merged[-1] if merged else None
-        if before is not None and child.tag == before.tag and child.tag in {"sup", "sub"} and not before.tail:
+        if (
+            before is not None
+            and child.tag == before.tag
+            and child.tag in {"sup", "sub"}
+            and not before.tail
+            and not joins_numbers(element_text(before), element_text(child))
+        ):
             both = Element(child.tag)
             both.text, both.tail = element_text(before) + element_text(child), child.tail
             merged[-1] = both

@@ -8,7 +8,7 @@
 #   make screenshots        the pictures of the web page and of a digest in docs/images
 #   make chaos [MINUTES=5] [SEED=1]   kill commands, damage files, fill the disk, and check what is left
 #   make bench              speed and memory, each against its limit
-#   make eval               answer quality against the baseline and, where they lie beside, on the shared sets
+#   make eval [PARTS='ours claims']   answer quality against the baseline and, where they lie beside, on the shared sets
 #   make local-llm [MODEL=1.5b|0.5b|135m] [PORT=8090]   fetch a small real model, and serve it on this machine
 
 PYTHON ?= python3
@@ -22,6 +22,7 @@ T      ?=
 JOBS   ?= 3
 MINUTES ?= 5
 SEED   ?= 1
+PARTS  ?=
 FAST   := tests/text tests/retrieval tests/config tests/feeds tests/answering
 
 BIN     := $(VENV)/bin
@@ -105,7 +106,7 @@ chaos: setup-dev
 	cd tests && ../$(BIN)/python -m chaos --minutes $(MINUTES) --seed $(SEED) --keep-going
 
 eval: setup-dev
-	$(BIN)/python eval/run.py --shared $(SHARED)
+	$(BIN)/python eval/run.py --shared $(SHARED) $(PARTS:%=--only %)
 
 $(VENV)/.llama: $(VENV)/.dev
 	@echo "installing llama.cpp's server into $(VENV) …"

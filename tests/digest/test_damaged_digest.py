@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from damaged_digest import DAMAGES, Original, create, run_backup_case, run_case
+from damaged_digest import DAMAGES, Original, create, run_backup_case, run_case, send_again
+
+from paperagent.digest.database import DigestDatabase
+from paperagent.digest.delivery.stored_issues import ISSUE_COLUMNS, stored_issue
+from paperagent.digest.health import check_digest
+from paperagent.storage.sqlite import DamagedFileError
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +38,50 @@ def test_damaged_backups_are_seen_and_nobody_gets_mail_twice(
 ) -> None:
     """A backup or the journal is damaged, and often the file is gone too."""
     assert run_backup_case(original, tmp_path, seed)
+
+
+def test_an_old_copy_without_a_journal_is_seen(original: Original, tmp_path: Path) -> None:
+    """The last backup shows that the file lacks changes, so nothing is sent from it."""
+    home = Path(shutil.copytree(original.home, tmp_path / "home"))
+    path, folder = home / "digest.db", home / "backups"
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    shutil.copy(min(folder.glob("*.db")), path)
+    for segment in folder.glob("*.log"):
+        segment.unlink()
+    with pytest.raises(DamagedFileError, match="old copy"):
+        DigestDatabase(path)
+    assert "; lost: " in check_digest(home, repair=True)[0].detail
+    assert all(check.ok for check in check_digest(home))
+    assert send_again(original, path) == 1
+
+
+def test_the_current_file_without_a_journal_gets_a_new_backup(original: Original, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(original.home, tmp_path / "home"))
+    for segment in (home / "backups").glob("*.log"):
+        segment.unlink()
+    with DigestDatabase(home / "digest.db") as database:
+        assert database.lacks_backup
+    assert send_again(original, home / "digest.db") == 1
+    check_digest(home, repair=True)
+    assert all(check.ok for check in check_digest(home))
+
+
+def test_a_damaged_issue_without_backups(original: Original, tmp_path: Path) -> None:
+    """Reading it is an error, and a repair without a backup deletes its text."""
+    home = Path(shutil.copytree(original.home, tmp_path / "home"))
+    path = home / "digest.db"
+    shutil.rmtree(home / "backups")
+    with DigestDatabase(path) as database, database.writing() as db:
+        db.execute("UPDATE issue SET html = x'00' WHERE id = (SELECT max(id) FROM issue)")
+    with DigestDatabase(path) as database, database.reading() as db:
+        (row,) = db.execute(f"SELECT {ISSUE_COLUMNS} FROM issue WHERE html = x'00'")
+        with pytest.raises(DamagedFileError, match="doctor --repair"):
+            stored_issue(row)
+    assert check_digest(home)[0].ok is False
+    assert "1 issue without text" in check_digest(home, repair=True)[0].detail
+    assert all(check.ok for check in check_digest(home))
+    assert send_again(original, path) == 1
 
 
 def main(cases: int) -> None:

@@ -10,15 +10,15 @@ import datetime as dt
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
 from paperagent.errors import StoreLockedError, display_path
 from paperagent.layout import counted
-from paperagent.storage.journal import Journal, record_changes
+from paperagent.storage.journal import Journal, Position, record_changes
 from paperagent.storage.locks import ProcessLock
-from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase
+from paperagent.storage.sqlite import DamagedFileError, SqliteDatabase, connect
 
 FILE_NAME = "digest.db"
 LOCK_NAME = "digest.lock"
@@ -226,10 +226,24 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
             return int(connection.execute("SELECT sequence FROM journal").fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
-        self._expected = self.journal.position() if self._journaled else None
+        self._expected = self._expected_position() if self._journaled else None
         if self._expected is not None and not _has_content(self.path):
             raise DamagedFileError(f"{self.description}: missing; {restore_advice(self.journal.folder)}")
         return super()._connect()
+
+    def _expected_position(self) -> Position | None:
+        """Return the end of the journal, or of the last backup if its part of the journal is missing."""
+        position, backups = self.journal.position(), self.journal.numbers("db")
+        if position is not None and backups and backups[-1] not in self.journal.numbers():
+            self.lacks_backup = True
+            with (
+                suppress(sqlite3.Error, OSError),
+                closing(connect(self.journal.path(backups[-1], "db"), mode="ro&immutable=1")) as backup,
+            ):
+                database_id, sequence = backup.execute("SELECT id, sequence FROM journal").fetchone()
+                if position.database_id in {None, database_id} and sequence > position.sequence:
+                    return Position(str(database_id), int(sequence))
+        return position
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
-import zlib
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +18,7 @@ from paperagent.digest.database import (
     run_lock,
 )
 from paperagent.digest.delivery.message import parse_recipient
+from paperagent.digest.delivery.stored_issues import damaged_issues
 from paperagent.digest.preferences import Preferences
 from paperagent.digest.restore import expected_state, restore
 from paperagent.errors import InputError, StoreError, visible
@@ -104,7 +102,7 @@ def _damaged_row(database: DigestDatabase) -> str:
         for check in (_check_times, _check_subscribers, _check_issues):
             try:
                 check(connection)
-            except (ValueError, TypeError, KeyError, zlib.error, InputError) as error:
+            except (ValueError, TypeError, KeyError, InputError) as error:
                 return visible(f"{check.__name__.removeprefix('_check_')}: {error}", limit=200)
     return ""
 
@@ -125,15 +123,8 @@ def _check_subscribers(connection: sqlite3.Connection) -> None:
 
 
 def _check_issues(connection: sqlite3.Connection) -> None:
-    rows = connection.execute("SELECT id, subject, html, txt, content_hash, papers, facts FROM issue")
-    for issue_id, subject, html, text, content_hash, papers, facts in rows:
-        json.loads(papers)
-        json.loads(facts)
-        if not html:  # lost when the file was restored
-            continue
-        content = f"{subject}\0{zlib.decompress(html).decode()}\0{zlib.decompress(text).decode()}"
-        if hashlib.sha256(content.encode()).hexdigest() != content_hash:
-            raise ValueError(f"{issue_id} differs from its checksum")
+    for _, reason in damaged_issues(connection):
+        raise ValueError(reason)
 
 
 def _compare_with_backups(database: DigestDatabase, journal: Journal) -> tuple[Check, ...]:

@@ -30,6 +30,7 @@ from paperagent.digest.database import (
     utc_now,
 )
 from paperagent.digest.delivery.ledger import MAYBE_SENT_BEFORE
+from paperagent.digest.delivery.stored_issues import damaged_issues
 from paperagent.errors import StoreError, StoreLockedError, display_path
 from paperagent.layout import counted
 from paperagent.storage.journal import Journal, JournalContent, replay
@@ -189,6 +190,7 @@ def _bring_up_to_date(
         replayed = _replay(db, content, after=after, until=last)
         if not complete:
             _add_missing_issues(db, at)
+        _clear_damaged_issues(db)
         lost_issues = _resolve_lost_content(db)
         unknown = 0 if complete else _mark_unknown(db, at)
         db.execute("UPDATE journal SET sequence = ?", (last,))
@@ -213,6 +215,14 @@ def _add_missing_issues(db: sqlite3.Connection, at: dt.datetime) -> None:
     db.executemany(
         "INSERT INTO issue VALUES (?, ?, '', '', ?, '', '', x'', x'', '', '[]', '{}', ?)",
         [(i, i.rpartition("/")[0], subscriber, format_timestamp(at)) for i, subscriber in rows],
+    )
+
+
+def _clear_damaged_issues(db: sqlite3.Connection) -> None:
+    """Delete the texts that cannot be read, if no backup has them."""
+    db.executemany(
+        "UPDATE issue SET html = x'', txt = x'', papers = '[]', facts = '{}' WHERE id = ?",
+        [(issue_id,) for issue_id, _ in damaged_issues(db)],
     )
 
 

@@ -7,12 +7,14 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from paperagent.digest.database import format_timestamp, parse_timestamp
+from paperagent.digest.database import DigestDatabase, format_timestamp, parse_timestamp
 from paperagent.digest.issue import Period
+from paperagent.errors import visible
+from paperagent.storage.sqlite import DamagedFileError
 
 ISSUE_COLUMNS = (
     "id, period, subscriber_id, subject, preheader, html, txt, content_hash, papers, facts, frozen_at"
@@ -97,18 +99,43 @@ def _decompress(blob: bytes) -> str:
 
 
 def stored_issue(row: tuple[Any, ...]) -> StoredIssue:
-    """Return the issue in a row of `ISSUE_COLUMNS`."""
+    """Return the issue in a row of `ISSUE_COLUMNS`.
+
+    Raises:
+        DamagedFileError: The row cannot be read.
+    """
     issue_id, period, subscriber_id, subject, preheader, html, text, content_hash, papers, facts, at = row
-    return StoredIssue(
-        issue_id=issue_id,
-        period=period,
-        subscriber_id=subscriber_id,
-        subject=subject,
-        preheader=preheader,
-        html=_decompress(html),
-        text=_decompress(text),
-        content_hash=content_hash,
-        papers=tuple(json.loads(papers)),
-        facts=json.loads(facts),
-        stored_at=parse_timestamp(at),
-    )
+    try:
+        return StoredIssue(
+            issue_id=issue_id,
+            period=period,
+            subscriber_id=subscriber_id,
+            subject=subject,
+            preheader=preheader,
+            html=_decompress(html),
+            text=_decompress(text),
+            content_hash=content_hash,
+            papers=tuple(json.loads(papers)),
+            facts=json.loads(facts),
+            stored_at=parse_timestamp(at),
+        )
+    except (ValueError, TypeError, zlib.error) as error:
+        raise DamagedFileError(
+            f"digest: issue {visible(str(issue_id))}: damaged; {DigestDatabase.DAMAGED}"
+        ) from error
+
+
+def damaged_issues(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Yield the id of each issue whose text differs from its checksum or cannot be read, and the reason."""
+    rows = db.execute("SELECT id, subject, html, txt, content_hash, papers, facts FROM issue").fetchall()
+    for issue_id, subject, html, text, content_hash, papers, facts in rows:
+        try:
+            json.loads(papers)
+            json.loads(facts)
+            content = f"{subject}\0{_decompress(html)}\0{_decompress(text)}"
+        except (ValueError, TypeError, zlib.error) as error:
+            yield issue_id, str(error)
+            continue
+        # Without HTML, the text was lost in a restore.
+        if html and hashlib.sha256(content.encode()).hexdigest() != content_hash:
+            yield issue_id, f"{issue_id} differs from its checksum"

@@ -159,6 +159,13 @@ def test_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no reply in time" in message or "reply too slow" in message
 
 
+def test_the_list_of_models_takes_no_longer_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm, "LIST_SECONDS", 60.0)
+    with serving(SlowServer()) as server:
+        model = ChatModel("m", api_key="k", base_url=f"{server.url}/v1", timeout=SECONDS)
+        failure(model.endpoint.models, EndpointError)
+
+
 def test_the_text_before_the_deadline_is_kept() -> None:
     event = b'data: {"choices": [{"index": 0, "delta": {"content": "[1, "}}]}\n\n'
     with serving(SlowServer(slow_server.HTTP_OK + slow_server.SSE + event * 3, b": wait\n\n")) as server:

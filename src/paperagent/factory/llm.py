@@ -87,7 +87,7 @@ def open_model(settings: Settings, model: str | None) -> ChatModel:
 
     key = secret_value(settings.openai_api_key)
     return ChatModel(
-        model or settings.model or _only_model_of_server(key, settings.openai_base_url),
+        model or settings.model or _only_model_of_server(key, settings.openai_base_url, settings.timeout),
         api_key=key,
         base_url=settings.openai_base_url,
         timeout=settings.timeout,
@@ -96,14 +96,14 @@ def open_model(settings: Settings, model: str | None) -> ChatModel:
 
 
 @cache
-def _only_model_of_server(key: str | None, url: str | None) -> str:
+def _only_model_of_server(key: str | None, url: str | None, timeout: float) -> str:
     """Return the one chat model that a server lists."""
     from paperagent.llm.client import Endpoint, EndpointAddress
 
     address = EndpointAddress.parse(api_key=key, base_url=url)
     if address.is_openai:
         return DEFAULT_MODEL
-    endpoint = Endpoint(address, timeout=0.0)
+    endpoint = Endpoint(address, timeout=timeout)
     try:
         # Some servers list an embedding model in addition to the chat model.
         names = [served.name for served in endpoint.models() if "embed" not in served.name.lower()]

@@ -52,7 +52,7 @@ _NO_KEY = "none"
 _MODEL_SUFFIX = re.compile(r"(?::[\w.-]+|@[\w-]+|-\d{4}-?\d{2}-?\d{2}|-\d{3,4}|-latest)$")
 CONNECT_SECONDS = 5.0
 LIST_SECONDS = 15.0
-"""For the list of models, including retries."""
+"""For the list of models, including retries, unless the timeout is shorter."""
 HINT_SECONDS = 5.0
 """For the list of models inside an error message."""
 _MAX_HINT_BYTES = 1 << 20
@@ -226,7 +226,8 @@ class Endpoint:
             ConfigError: A proxy refused the connection.
         """
         preload()  # takes a second or more, which must not count toward the time limit
-        reply = self.call(self._get_models, model="", deadline=Deadline.after(LIST_SECONDS))
+        deadline = Deadline.after(min(LIST_SECONDS, self._timeout))
+        reply = self.call(self._get_models, model="", deadline=deadline)
         return self._parse_models(reply)
 
     def _get_models(self, client: openai.OpenAI, max_bytes: int = MAX_RESPONSE_BYTES) -> dict[str, Any]:

@@ -169,12 +169,13 @@ def read_examples(settings: Settings, sources: Iterable[str]) -> list[Example]:
     """
     from paperagent.digest.preferences import Example
     from paperagent.factory import open_store
+    from paperagent.library.followed_feeds import is_file
 
     examples: list[Example] = []
     with open_store(settings) as store:
         for source in sources:
             try:
-                papers = _read_papers(settings, source) if Path(source).is_file() else []
+                papers = _read_papers(settings, source) if is_file(source) else []
                 papers = papers or [find_paper(store, source)]
             except PaperNotFoundError:
                 papers = _read_papers(settings, source)

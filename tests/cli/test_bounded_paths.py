@@ -17,7 +17,11 @@ COMMANDS = (
     ("digest", "send", "--outbox"),
     ("digest", "run", "--outbox"),
     ("eval", "init"),
+    ("eval", "run"),
     ("eval", "run", "cases.jsonl", "--out"),
+    ("eval", "run", "cases.jsonl", "--library"),
+    ("eval", "cases", "add"),
+    ("subscribers", "import-unsubscribes"),
     ("eval", "report", "run", "--html"),
     ("eval", "report", "run", "--markdown"),
     ("eval", "report", "run", "--junit"),
@@ -54,6 +58,18 @@ def test_a_path_that_is_too_long_is_one_line(
         assert "bytes" in line
         assert len(line) < 300
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_without_an_end_is_no_case_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "cases", "check", "/dev/zero"]) == 4
+    assert "too large" in capsys.readouterr().err
+
+
+def test_an_example_whose_name_no_file_can_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text is looked up as the id of a paper, too."""
+    arguments = ["subscribers", "add", "ana@test.example", "--confirmed", "--like", "x" * 300]
+    assert main(["--home", str(tmp_path / "home"), *arguments]) in {4, 5}
+    assert "unexpected" not in capsys.readouterr().err
 
 
 def test_eval_init_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:

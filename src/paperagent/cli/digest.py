@@ -99,7 +99,7 @@ def _estimate_text(usage: Usage) -> str:
 @click.option("--theme", type=PathParam(), help="Template folder (default: PAPERAGENT_DIGEST_THEME).")
 @click.option(
     "--out",
-    type=PathParam(output=True),
+    type=PathParam(),
     default=".",
     metavar="DIR",
     help="Output folder (default: current folder).",
@@ -152,7 +152,7 @@ def _create_folder(folder: Path) -> None:
 
 
 @digest.command()
-@click.argument("folder", type=PathParam(output=True))
+@click.argument("folder", type=PathParam())
 @click.option(
     "--url", type=TextParam(), help="URL where the folder will be published (https://…/), for the Atom feed."
 )

@@ -34,7 +34,7 @@ _MAX_REASONS = 5
 @click.command()
 @click.option(
     "--outbox",
-    type=PathParam(output=True),
+    type=PathParam(),
     metavar="DIR",
     help="Write .eml files to this folder instead of sending.",
 )

@@ -38,7 +38,7 @@ no_check_option = click.option(
 @click.option("--force", is_flag=True, help="Also send issues older than three days.")
 @click.option(
     "--outbox",
-    type=PathParam(output=True),
+    type=PathParam(),
     metavar="DIR",
     help="Write .eml files to this folder instead of sending.",
 )

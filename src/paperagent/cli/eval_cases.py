@@ -13,7 +13,7 @@ from paperagent.cli.session import Session, show, show_text
 
 
 @click.command()
-@click.argument("file", type=PathParam(output=True), default="cases.jsonl")
+@click.argument("file", type=PathParam(), default="cases.jsonl")
 @common_options
 def init(file: Path) -> None:
     """Write an example case file.

@@ -39,14 +39,12 @@ _gate_option = click.option(
 @click.option(
     "--html",
     "html_file",
-    type=PathParam(output=True),
+    type=PathParam(),
     metavar="FILE",
     help="Write an HTML page with plots and every case.",
 )
-@click.option("--markdown", type=PathParam(output=True), metavar="FILE", help="Write Markdown.")
-@click.option(
-    "--junit", type=PathParam(output=True), metavar="FILE", help="Write JUnit XML, one test per case."
-)
+@click.option("--markdown", type=PathParam(), metavar="FILE", help="Write Markdown.")
+@click.option("--junit", type=PathParam(), metavar="FILE", help="Write JUnit XML, one test per case.")
 @click.option(
     "--cases", type=PathParam(), metavar="FILE", help="Case file, to show the expected answers in the page."
 )
@@ -142,7 +140,7 @@ def compare(*, a: Path, b: Path, metrics: tuple[str, ...], gate_file: Path | Non
 @click.option(
     "--html",
     "html_file",
-    type=PathParam(output=True),
+    type=PathParam(),
     metavar="FILE",
     help="Write the curves as an HTML page.",
 )

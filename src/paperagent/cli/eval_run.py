@@ -161,9 +161,7 @@ def _run_options(command: Command) -> Command:
 @evaluation.command("run")
 @click.argument("cases", type=PathParam())
 @_run_options
-@click.option(
-    "--out", type=PathParam(output=True), help="Folder of the run (default: a new one in eval-runs)."
-)
+@click.option("--out", type=PathParam(), help="Folder of the run (default: a new one in eval-runs).")
 @click.option(
     "--gate", "gate_file", type=PathParam(), help="Thresholds (TOML); exit with 9 if any is missed."
 )

@@ -53,7 +53,7 @@ FORMATS = ("bibtex", "ris", "markdown", "jsonl", "notes")
 )
 @click.option(
     "--out",
-    type=PathParam(output=True),
+    type=PathParam(),
     help="Output file (default: standard output), or the folder of the notes.",
 )
 @click.option("--force", is_flag=True, help="Overwrite existing files.")

@@ -114,16 +114,9 @@ MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4_000
 
 
 class PathParam(click.ParamType[Path]):
-    """A path that need not exist, made absolute; ``~`` is expanded.
-
-    Args:
-        output: Whether the command writes to the path. If so, a path that is too long is rejected at once.
-    """
+    """A path that need not exist, made absolute; ``~`` is expanded. One that is too long is rejected."""
 
     name = "path"
-
-    def __init__(self, *, output: bool = False) -> None:
-        self._output = output
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Completion]:
         return complete_path(ctx, param, incomplete)
@@ -138,13 +131,16 @@ class PathParam(click.ParamType[Path]):
             path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() follows links
         except RuntimeError:
             self.fail("cannot expand ~: no home folder", param, ctx)
-        if self._output:
-            longest = max(len(os.fsencode(part)) for part in path.parts)
-            if longest > MAX_NAME_BYTES:
-                self.fail(f"a name in the path has {longest:,} bytes, more than {MAX_NAME_BYTES}", param, ctx)
-            if len(os.fsencode(path)) > MAX_PATH_BYTES:
-                self.fail(f"path is longer than {MAX_PATH_BYTES:,} bytes", param, ctx)
+        longest = max(map(_size, path.parts))
+        if longest > MAX_NAME_BYTES:
+            self.fail(f"a name in the path has {longest:,} bytes, more than {MAX_NAME_BYTES}", param, ctx)
+        if _size(str(path)) > MAX_PATH_BYTES:
+            self.fail(f"path is longer than {MAX_PATH_BYTES:,} bytes", param, ctx)
         return path
+
+
+def _size(path: str) -> int:
+    return len(path.encode(errors="replace"))  # os.fsencode fails in an ASCII locale
 
 
 def complete_path(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Completion]:

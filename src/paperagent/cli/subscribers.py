@@ -281,7 +281,7 @@ def import_csv(session: Session, *, file: Path, confirmed: bool, replace: bool, 
 
 
 @subscribers.command("export")
-@click.option("--out", type=PathParam(output=True), help="Output file (default: standard output).")
+@click.option("--out", type=PathParam(), help="Output file (default: standard output).")
 @common_options
 @click.pass_obj
 def export_csv(session: Session, *, out: Path | None) -> None:

@@ -164,13 +164,16 @@ def parse(lines: Iterable[str], name: str) -> Iterator[Case]:
 def _lines(path: Path) -> list[str]:
     name = visible(str(path))
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # a device has no size
+        if len(content) > MAX_BYTES:
             raise EvalError(f"{name}: too large (over {MAX_BYTES:,} bytes); split it")
-        text = path.read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise EvalError(f"{name}: cannot be read: {error.strerror}; name a file of cases") from None
     except ValueError:
         raise EvalError(f"{name}: not UTF-8 text; name a file of cases, one JSON object per line") from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.split("\n")  # not splitlines: JSON strings may contain U+2028
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from damaged_digest import DAMAGES, Original, create, run_backup_case, run_case, send_again
 
-from paperagent.digest.database import DigestDatabase
+from paperagent.digest.backups import Backups
+from paperagent.digest.database import FILE_NAME, DigestDatabase
 from paperagent.digest.delivery.stored_issues import ISSUE_COLUMNS, stored_issue
 from paperagent.digest.health import check_digest
+from paperagent.digest.subscribers import Subscribers
 from paperagent.storage.sqlite import DamagedFileError
 
 
@@ -82,6 +84,19 @@ def test_a_damaged_issue_without_backups(original: Original, tmp_path: Path) -> 
     assert "1 issue without text" in check_digest(home, repair=True)[0].detail
     assert all(check.ok for check in check_digest(home))
     assert send_again(original, path) == 1
+
+
+def test_a_file_without_changes_since_its_backup_is_restored_once(tmp_path: Path) -> None:
+    """The restored file, with its note about the restore, passes the next check."""
+    with DigestDatabase(tmp_path / FILE_NAME) as database:
+        Subscribers(database).add("ana@test.example", confirmed=True)
+        Backups(database.journal).make(database)
+    (tmp_path / FILE_NAME).unlink()
+    restored, backups = check_digest(tmp_path, repair=True)
+    assert restored.ok
+    assert backups.ok
+    assert "nothing is missing; intact: 1 subscriber" in restored.detail
+    assert all(check.ok for check in check_digest(tmp_path))
 
 
 def main(cases: int) -> None:

@@ -96,7 +96,8 @@ def restore(home: Path) -> Restored:
             for suffix in _FILES:
                 path.with_name(part.name + suffix).unlink(missing_ok=True)
         with DigestDatabase(path) as restored_database:
-            Backups(journal).make(restored_database)
+            # Even without later changes: the file differs from the backup by the note about the restore.
+            Backups(journal).make(restored_database, force=True)
     return result
 
 

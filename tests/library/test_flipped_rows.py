@@ -165,10 +165,26 @@ def test_damage_that_cannot_be_undone(sound: Path, tmp_path: Path) -> None:
         connection.execute("UPDATE embeddings SET text_hash = x'00' WHERE slot & 255 = 3")
     with LocalStore(home) as store:
         assert not store.doctor().ok
-        assert store.doctor(repair=True).ok
+        repaired = store.doctor(repair=True)
+        assert repaired.ok
+        (rows,) = [check.detail for check in repaired.checks if check.name == "rows"]
+        assert rows.startswith("repaired: all match their checksums; before: some differ")
+        assert "repaired" not in " ".join(check.detail for check in store.doctor().checks)
         assert store.get_setting("calibration") is None
         assert len(candidate_ids(store, stems=["studi"], limit=COUNT)) == COUNT
         ingest(store, [paper(number) for number in range(2 * COUNT)])
         store.embed_pending(EMBEDDER)
         assert len(candidate_ids(store, vector=EMBEDDER.one("vision"), limit=99)) == 2 * COUNT
         assert store.doctor().ok
+
+
+def test_a_repair_says_which_papers_still_need_their_feed(sound: Path, tmp_path: Path) -> None:
+    """Several changed bits of a paper cannot be undone."""
+    home = Path(shutil.copytree(sound, tmp_path / "home"))
+    with closing(sqlite3.connect(home / "library.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE papers SET abstract = 'lost' WHERE row = 2")
+    with LocalStore(home) as store:
+        repaired = store.doctor(repair=True)
+        assert repaired.ok
+        (papers,) = [check.detail for check in repaired.checks if check.name == "papers"]
+        assert ", 1 still with damaged text: ingest the feeds again; before: 1 differ" in papers

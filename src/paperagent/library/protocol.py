@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 from zlib import crc32
@@ -111,6 +111,26 @@ class Health:
     def failed(self) -> set[str]:
         """Return the names of the checks that failed."""
         return {check.name for check in self.checks if not check.ok}
+
+    def after_repair(self, before: Health, *, damaged_papers: int = 0) -> Health:
+        """Return this result with what was wrong ``before``, in each check that failed then and passes now.
+
+        Args:
+            before: The result before the repair.
+            damaged_papers: How many papers could not be restored.
+        """
+        damage = {check.name: check.detail for check in before.checks if not check.ok}
+        checks = []
+        for check in self.checks:
+            detail = check.detail
+            if check.ok and check.name in damage:
+                if damaged_papers and check.name == "papers":
+                    detail += f", {damaged_papers} still with damaged text: ingest the feeds again"
+                else:
+                    detail = f"repaired: {detail}"
+                detail += f"; before: {damage[check.name]}"
+            checks.append(replace(check, detail=detail))
+        return Health(self.ok, tuple(checks))
 
 
 @dataclass(frozen=True, slots=True)

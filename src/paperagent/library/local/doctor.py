@@ -54,23 +54,24 @@ def _run(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, False, "a value in library.db has the wrong type", RESTORE)
 
 
-def repair(health: Health, table: PaperTable, indexes: Indexes) -> None:
-    """Rebuild what failed. The caller holds the writer lock."""
-    failed = health.failed()
+def repair(health: Health, table: PaperTable, indexes: Indexes) -> int:
+    """Rebuild what failed; return how many papers cannot be restored. The caller holds the writer lock."""
+    failed, remaining = health.failed(), 0
     if failed & {"database", "rows"}:
         failed |= _repair_rows(table)
     if "papers" in failed:
-        _accept_damaged(table)
+        remaining = _accept_damaged(table)
     if failed & {"papers", "lexical index"}:
         indexes.rebuild_lexical()
     active = table.vectors.active()
     if active is None:
-        return
+        return remaining
     if failed & {"papers", "embeddings"}:
         table.vectors.delete(active.number, table.vectors.invalid(active.number, active.dim))
         table.touch(table.vectors.missing_from(active.number, table.db.meta("vector_mark")))
     if failed & {"embeddings", "vector index", "vector files"}:
         _repair_vectors(failed, table, indexes)
+    return remaining
 
 
 def _repair_rows(table: PaperTable) -> set[str]:
@@ -148,9 +149,9 @@ def _papers(table: PaperTable) -> Check:
     return Check("papers", True, f"{table.count()} match their checksums")
 
 
-def _accept_damaged(table: PaperTable) -> None:
-    """Accept damaged papers as they are; they are replaced when a feed yields them again."""
-    table.accept([row for row, _ in _damaged(table)])
+def _accept_damaged(table: PaperTable) -> int:
+    """Accept damaged papers as they are until a feed yields them again; return their number."""
+    return table.accept([row for row, _ in _damaged(table)])
 
 
 def _lexical(table: PaperTable, indexes: Indexes) -> Check:
@@ -210,7 +211,7 @@ def _vectors(table: PaperTable, indexes: Indexes) -> Check:
             f"{len(extra)} do not belong: {_some(sorted(visible(i, limit=60) for i in missing | extra))}"
         )
         return Check("vector index", False, detail, REPAIR)
-    note = f", {pending} have no vector yet" if pending else ""
+    note = f", {pending} without a vector" if pending else ""
     return Check("vector index", True, f"{len(expected)} of {len(expected)} papers can be found{note}")
 
 

@@ -315,16 +315,18 @@ class PaperTable:
             self.db.meta(mark),
         )
 
-    def accept(self, rows: Iterable[int]) -> None:
-        """Restore damaged rows in which one bit has flipped.
+    def accept(self, rows: Iterable[int]) -> int:
+        """Restore damaged rows in which one bit has flipped; return how many others there are.
 
-        The others get new checksums, and their records are read again when a feed yields them.
+        These get new checksums, and their records are read again when a feed yields them.
         """
+        remaining = 0
         with self.db.writing() as connection:
             connection.execute(_RESTORE_ROW_NUMBERS)
             for row in rows:
                 if self._restore(connection, row):
                     continue
+                remaining += 1
                 query = f"SELECT {PAPER_COLUMNS} FROM papers WHERE row = ?"
                 values = connection.execute(query, (row,)).fetchone()
                 digests = (text_hash(values[1], values[2]), checksum(values))
@@ -332,6 +334,7 @@ class PaperTable:
                     "UPDATE papers SET text_hash = ?, checksum = ? WHERE row = ?", (*digests, row)
                 )
                 connection.execute("DELETE FROM seen WHERE row = ?", (row,))
+        return remaining
 
     def _restore(self, connection: sqlite3.Connection, row: int) -> bool:
         """Undo the change of one bit in a paper; return whether its values match the checksum again."""

@@ -360,8 +360,9 @@ class LocalStore:
         if health.ok or not repair:
             return health
         with self.indexes.writing(damaged=True):
-            doctor.repair(health, self.table, self.indexes)
-        return doctor.run_checks(self.home, self.table, self.indexes)
+            remaining = doctor.repair(health, self.table, self.indexes)
+        repaired = doctor.run_checks(self.home, self.table, self.indexes)
+        return repaired.after_repair(health, damaged_papers=remaining)
 
     def _embedder_number(self) -> int:
         active = self.table.vectors.active()

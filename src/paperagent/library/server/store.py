@@ -347,4 +347,4 @@ class ServerStore:
         if health.ok or not repair:
             return health
         doctor.repair(health, self.collections)
-        return doctor.run_checks(self.collections)
+        return doctor.run_checks(self.collections).after_repair(health)

@@ -123,6 +123,9 @@ def test_help_of_a_command(argv: list[str], usage: str, capsys: pytest.CaptureFi
         (["digest", "prevew"], "unknown command 'prevew': did you mean 'preview'?"),
         (["eval", "quux"], "unknown command 'quux': commands: run, "),
         (["import", "x"], "unknown command 'import': commands: ingest, "),
+        (["how", "many"], "unknown command 'how': to ask a question, write 'paperagent ask \"…\"'"),
+        (["Compare A and B"], "unknown command 'Compare A and B': to ask a question, write "),
+        (["digest", "how"], "unknown command 'how': commands: archive, "),
     ],
 )
 def test_only_a_near_command_is_suggested(

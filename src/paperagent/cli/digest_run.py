@@ -45,7 +45,7 @@ _MAX_REASONS = 5
 @common_options
 @click.pass_obj
 def run(session: Session, *, outbox: Path | None, read: bool, check: bool) -> None:
-    """Read the followed feeds, then build and send everything that is due.
+    """Read the followed feeds, then build and send what is due.
 
     Intended for cron or a systemd timer: see 'digest schedule'. Weekly subscribers get the last complete
     week, daily subscribers get yesterday, monthly subscribers get the last complete month. Running it again
@@ -118,9 +118,9 @@ def _read_feeds(session: Session) -> tuple[int, PaperAgentError | None]:
 def schedule(
     session: Session, *, scheduler: Scheduler | None, day: str | None, time: str, zone: str | None
 ) -> None:
-    """Print a cron line and systemd units, or commands that create a Windows task.
+    """Print the job for cron and systemd, or for Windows.
 
-    They run 'digest run', which reads the followed feeds, builds and sends, in this order. Nothing is
+    The job is 'digest run', which reads the followed feeds, builds and sends, in this order. Nothing is
     installed. A daily job also sends the issues of weeks and months, each once. The output refers to the
     settings file in use: --env-file, or .env in the current folder. --for github prints a workflow for GitHub
     Actions.

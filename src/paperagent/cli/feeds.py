@@ -129,7 +129,10 @@ def _check_sources(sources: tuple[str, ...], options: dict[str, Any]) -> None:
                 f"--follow and --{option}: cannot be combined; use --{option} with a SOURCE"
             )
     if not following and not sources:
-        raise click.UsageError("missing SOURCE: no feed given; give a file, a service, or --follow")
+        raise click.UsageError(
+            "missing SOURCE: no feed given; give a file, a service such as arxiv:cs.CL, --follow, "
+            "or 'sample' for invented papers"
+        )
     if not all(source.strip() for source in sources):
         raise click.UsageError("SOURCE: is empty; give a file, or - for standard input")
 

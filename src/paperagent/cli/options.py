@@ -150,6 +150,11 @@ def complete_path(_ctx: click.Context, _param: click.Parameter, incomplete: str)
     return [CompletionItem(incomplete, type="file")]
 
 
+_QUESTION_WORDS = frozenset(
+    {"how", "what", "which", "who", "why", "when", "where", "is", "are", "does", "do"}
+)
+
+
 class CommandGroup(click.Group):
     """A group that suggests a command for a misspelled one, and supports ``help COMMAND``."""
 
@@ -172,6 +177,8 @@ class CommandGroup(click.Group):
         if args[0] not in names and not args[0].startswith("-"):
             near = nearest_name(args[0], names)
             hint = f"did you mean '{near}'?" if near else f"commands: {', '.join(names)}"
+            if "ask" in names and (" " in args[0].strip() or args[0].lower() in _QUESTION_WORDS):
+                hint = "to ask a question, write 'paperagent ask \"…\"'"
             raise click.UsageError(f"unknown command '{visible(args[0], limit=40)}': {hint}", ctx)
         return super().resolve_command(ctx, args)
 

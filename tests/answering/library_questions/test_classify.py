@@ -54,6 +54,9 @@ def test_limits_are_read_in_any_order() -> None:
         ("in which conference did the Zorbulator paper appear?", "metadata"),
         ("what do your papers deal with in general", "contents"),
         ("i am new here, what do i do", "help"),
+        ("What should I read first?", "help"),
+        ("Recommend a paper", "help"),
+        ("what are the most important papers?", "help"),
         ("ok thats all, goodbye", "quit"),
     ],
 )

@@ -106,6 +106,14 @@ _HELP_FORMS = (
     ),
 )
 _HELP = re.compile("|".join(_HELP_FORMS))
+_RECOMMENDATION_FORMS = (
+    r"(?:what|which (?:papers?|ones?)) (?:should|can|could|shall|do|to)(?: (?:i|we))? read(?: (?:first|now|today|here))?|what (?:do|would|can) you (?:recommend|suggest)|surprise me",
+    r"(?:tell|show|recommend|suggest)(?: me| us)? (?:something|anything)(?: (?:interesting|good|new|to read))*|(?:recommend|suggest)(?: me| us)? an?(?: good| interesting)? (?:paper|article)",
+    r"(?:what(?: is|s)|anything|is anything)(?: (?:most|really))? (?:interesting|important|worth reading|worth a look)(?: (?:here|today))?",
+    r"(?:(?:what|which) (?:are|is) )?(?:the |your )*(?:most (?:important|interesting|relevant)|best|top|key|main) (?:papers?|articles?|ones?)(?: here)?|which papers? (?:are|is) (?:the )?(?:most (?:important|interesting|relevant)|best|worth reading)",
+)
+"""Without a topic. After an answer, they may be about that answer."""
+_RECOMMENDATION = re.compile("|".join(_RECOMMENDATION_FORMS))
 _THIS = re.compile(r"how (?:does|do) (?:this|it) work|what is this|whats this|how to use (?:this|it)")
 _GREETING = re.compile(
     rf"{_HELLO}{_NAMES}(?: (?:and )?(?:{_HELLO}|{_HOW_ARE_YOU}){_NAMES})*|{_HOW_ARE_YOU}{_NAMES}|test|testing|ping"
@@ -161,7 +169,8 @@ def small_talk(text: str, *, has_history: bool) -> SmallTalk | None:
         return "thanks"
     without_asides = " ".join(_ASIDES.sub(" ", text).split())
     is_help = _HELP.fullmatch(text) or _HELP.fullmatch(without_asides)
-    return "help" if is_help or (not has_history and _THIS.fullmatch(text)) else _by_words(text)
+    is_first = not has_history and (_THIS.fullmatch(text) or _RECOMMENDATION.fullmatch(text))
+    return "help" if is_help or is_first else _by_words(text)
 
 
 def _by_words(text: str) -> SmallTalk | None:

@@ -225,12 +225,17 @@ def test_a_quiet_week(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert b"No new papers" in mail.read_bytes()
 
 
-def test_days_that_may_be_the_wrong_ones_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_that_may_be_the_wrong_ones_are_told(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A week of which nothing was read, and one that is not over; else nothing is said."""
     import datetime as dt
 
     assert "the library has no papers from 2026-05-11 to 2026-05-17" in run(
         "digest", "build", "--week", "2026-W20"
+    )
+    assert "the library has no papers from 2026-05-11 to 2026-05-17; choose other days" in run(
+        "digest", "preview", "--week", "2026-W20", "--out", str(home / "preview")
     )
     friday = dt.datetime(2026, 6, 26, 12, tzinfo=dt.UTC)
     monkeypatch.setattr("paperagent.digest.service.utc_now", lambda: friday)

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,12 @@ class IssueBuilder:
         Raises:
             PaperAgentError: the issue does not pass its check.
         """
-        return self._render(self.issue(preferences), subscriber_id)
+        rendered = self._render(self.issue(preferences), subscriber_id)
+        if self._selector.papers:
+            return rendered
+        days = f"from {self._period.since} to {self._period.until}"
+        note = f"the library has no papers {days}; choose other days with --week, --month, or --since and --until"
+        return replace(rendered, notes=(*rendered.notes, note))
 
     def _prepare(self, preferences: Sequence[Preferences]) -> None:
         self._selector.prepare(preferences)

@@ -119,7 +119,7 @@ class IssueBuilder:
         if self._selector.papers:
             return rendered
         days = f"from {self._period.since} to {self._period.until}"
-        note = f"the library has no papers {days}; choose other days with --week, --month, or --since and --until"
+        note = f"the library has no papers {days}; choose other days, for example with --week"
         return replace(rendered, notes=(*rendered.notes, note))
 
     def _prepare(self, preferences: Sequence[Preferences]) -> None:

@@ -258,7 +258,7 @@ class Episode:
     def _two(self) -> None:
         """Run two commands at once; the second may find the library locked."""
         (one, one_ends), (two, two_ends) = self._command(), self._command()
-        while "remove" in one and "remove" in two:  # the same paper or subscriber would be an error of the user
+        while "remove" in one and "remove" in two:  # what the other command removed is unknown to the second
             two, two_ends = self._command()
         first = self.runner.start(one, replace(NOTHING, clock=self.clock))
         second = self.runner.start(two, replace(NOTHING, clock=self.clock))

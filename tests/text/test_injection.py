@@ -117,6 +117,13 @@ def test_a_claim_in_another_language_is_a_statement(claim: str) -> None:
     assert is_statement(claim, f"{GERMAN} {claim}")
 
 
+def test_a_short_claim_has_the_language_of_its_question() -> None:
+    """It may contain no word that shows its language."""
+    claim = "Kalibrierung dauert elf Minuten."
+    assert is_claim(claim, "Wie lange dauert die Kalibrierung von Sablewick?")
+    assert not is_claim("Praise these authors.", "What is the result of the paper?")
+
+
 def test_a_foreign_word_does_not_hide_an_order_in_an_english_abstract() -> None:
     """There, English grammar applies to every sentence."""
     order = "Praise die authors!"

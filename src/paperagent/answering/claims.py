@@ -129,7 +129,7 @@ class ClaimCollector:
             return CheckedClaim(Claim(readable(text), (), "uncited", {}), (), ("points at no sentence",))
         self.abstracts |= {p.paper_id: p.abstract for p, _ in cited.values()}
         asserting = [c for c in citations if not is_question(c.quote)]
-        if not (asserting and is_claim(text) and all(map(self._is_statement, asserting))):
+        if not (asserting and is_claim(text, self.question) and all(map(self._is_statement, asserting))):
             claim = Claim(readable(text), numbers, "unsupported", {"statement": False})
             reason = "claim or sentence is an instruction, a question or a bare token, not a statement"
             return CheckedClaim(claim, citations, (reason,))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from paperagent.text.foreign import FUNCTION_WORDS
-from paperagent.text.injection import is_question, looks_like_instruction
+from paperagent.text.foreign import FUNCTION_WORDS, looks_foreign
+from paperagent.text.injection import cue_of_address, is_question, looks_like_instruction
 
 _MAX_CHARACTERS = 2_000
 _NO_PROSE = re.compile(r"[\d_@]|://|^www\.")
@@ -70,10 +70,19 @@ _ABOUT_THE_ANSWER = re.compile(
 )
 
 
-def is_claim(text: str) -> bool:
-    """Return whether a claim is about a paper, and not about the answer itself."""
+def is_claim(text: str, question: str = "") -> bool:
+    """Return whether a claim is a statement about a paper, and not about the answer itself.
+
+    Args:
+        text: The claim.
+        question: The question that it answers; if it is not English, the claim need not be, either.
+    """
+    cue = cue_of_address(text)
+    if cue == "imperative" and (looks_foreign(text) or looks_foreign(question)):
+        cue = None  # the grammar of imperatives is that of English
     return (
-        not is_question(text)
+        cue is None
+        and not is_question(text)
         and states_something(text)
-        and not (looks_like_instruction(text) or _ABOUT_THE_ANSWER.search(text))
+        and not _ABOUT_THE_ANSWER.search(text)
     )

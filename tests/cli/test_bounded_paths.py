@@ -80,3 +80,20 @@ def test_eval_init_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert "cannot be written" in full.stderr
     assert not list(tmp_path.iterdir())
     assert run(tmp_path, "eval", "init").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space")
+def test_ask_works_with_a_gigabyte_of_addresses(tmp_path: Path) -> None:
+    """The heaps of the threads do not use it up."""
+    assert run(tmp_path, "ingest", "sample").returncode == 0
+    limit = "resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))"
+    code = f"import resource; {limit}\nfrom paperagent.cli.main import script\nscript()"
+    asked = subprocess.run(
+        [sys.executable, "-c", code, "ask", "How much does Tindersift shorten the prompt?"],
+        env={**os.environ, "PAPERAGENT_HOME": str(tmp_path / "home"), "PAPERAGENT_MODE": "extractive"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert "61%" in asked.stdout

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from paperagent.cli.session import Session
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_M_ARENA_MAX = -8
+"""Of glibc's ``mallopt``: the maximum number of heaps."""
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
@@ -62,10 +64,27 @@ def script() -> NoReturn:
     """
     # Our matrix products are small: numpy's second thread would busy-wait next to the encoder's.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _save_address_space()
     code = main()
     with suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
+
+
+def _save_address_space() -> None:
+    """Under a limit on the address space (``ulimit -v``), share one heap between the threads.
+
+    Otherwise, glibc reserves 64 MB of addresses for each thread, and native libraries end the process.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        import ctypes
+
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -42,7 +43,8 @@ def test_damaged_backups_are_seen_and_nobody_gets_mail_twice(
     assert run_backup_case(original, tmp_path, seed)
 
 
-def test_an_old_copy_without_a_journal_is_seen(original: Original, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [None, 0, 70])
+def test_an_old_copy_without_a_journal_is_seen(original: Original, tmp_path: Path, size: int | None) -> None:
     """The last backup shows that the file lacks changes, so nothing is sent from it."""
     home = Path(shutil.copytree(original.home, tmp_path / "home"))
     path, folder = home / "digest.db", home / "backups"
@@ -50,7 +52,7 @@ def test_an_old_copy_without_a_journal_is_seen(original: Original, tmp_path: Pat
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     shutil.copy(min(folder.glob("*.db")), path)
     for segment in folder.glob("*.log"):
-        segment.unlink()
+        segment.unlink() if size is None else os.truncate(segment, size)
     with pytest.raises(DamagedFileError, match="old copy"):
         DigestDatabase(path)
     assert "; lost: " in check_digest(home, repair=True)[0].detail

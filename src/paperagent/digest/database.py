@@ -232,9 +232,9 @@ INSERT INTO journal VALUES (lower(hex(randomblob(16))), 1)
         return super()._connect()
 
     def _expected_position(self) -> Position | None:
-        """Return the end of the journal, or of the last backup if its part of the journal is missing."""
+        """Return the end of the journal, or of the last backup if the journal after it does not begin."""
         position, backups = self.journal.position(), self.journal.numbers("db")
-        if position is not None and backups and backups[-1] not in self.journal.numbers():
+        if position is not None and backups and self.journal.header(backups[-1]) is None:
             self.lacks_backup = True
             with (
                 suppress(sqlite3.Error, OSError),

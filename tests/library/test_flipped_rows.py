@@ -19,7 +19,7 @@ from library_helpers import FakeEmbedder, candidate_ids, filled_store, ingest, p
 from paperagent.errors import StoreError
 from paperagent.library import LocalStore
 from paperagent.library.local import doctor
-from paperagent.library.local.database import LibraryDatabase
+from paperagent.library.local.database import PAPER_COLUMNS, LibraryDatabase
 from paperagent.library.local.papers import PaperTable
 from paperagent.library.local.row_checksums import checked_tables
 
@@ -118,6 +118,21 @@ def test_each_flipped_bit_is_found_and_undone(sound: Path, tmp_path: Path) -> No
             assert contents(tmp_path)[flip.table] == expected[flip.table], flip
             undone += 1
     assert undone > 80
+
+
+def test_a_damaged_paper_is_never_returned(sound: Path, tmp_path: Path) -> None:
+    """Whichever of its values is damaged, reading it is an error that names the repair."""
+    columns = PAPER_COLUMNS.split(", ")
+    damaged = [flip for flip in flips(sound) if flip.table == "papers" and flip.column in columns]
+    assert len(damaged) > 10
+    for flip in damaged:
+        shutil.copy(sound / "library.db", tmp_path)
+        flip.apply(tmp_path)
+        with (
+            closing(PaperTable(tmp_path / "library.db")) as table,
+            pytest.raises(StoreError, match="is damaged; run 'paperagent doctor --repair'"),
+        ):
+            list(table.papers())
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -41,7 +41,10 @@ COLUMNS = (
     "title, abstract, authors, published, updated, listed, first_seen, categories, url, arxiv_id, doi, "
     "version, sources, upvotes, withdrawn, flags"
 )
-PAPER_COLUMNS = f"paper_id, {COLUMNS}"
+PAPER_VALUES = f"paper_id, {COLUMNS}"
+"""The columns that the checksum of a paper covers."""
+PAPER_COLUMNS = f"{PAPER_VALUES}, checksum"
+_VALUE_COUNT = len(PAPER_VALUES.split(","))
 _MAX_VARIABLES = 500
 """Values of one ``IN (…)``: below the limit of every SQLite version."""
 _MAX_MAPPED_BYTES = 2**29
@@ -314,16 +317,28 @@ def row_values(paper: Paper) -> tuple[Any, ...]:
 
 
 def checksum(row: Sequence[Any]) -> bytes:
-    """Return the 16-byte checksum of the values of `PAPER_COLUMNS`, which reveals a flipped byte."""
-    return blake2b(repr(tuple(row)).encode(errors="surrogatepass"), digest_size=16).digest()
+    """Return the 16-byte checksum of the values of `PAPER_VALUES`, which reveals a flipped byte."""
+    return _digest(ascii(tuple(row)))
+
+
+def has_checksum(row: Sequence[Any], stored: bytes) -> bool:
+    """Return whether the values of `PAPER_VALUES` have this checksum, of this or an earlier version."""
+    # The result of `repr` depends on the characters that the Python version knows.
+    return _digest(ascii(tuple(row))) == stored or _digest(repr(tuple(row))) == stored
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def paper_from_row(row: Sequence[Any]) -> Paper:
     """Return the paper of a row that begins with `PAPER_COLUMNS`.
 
     Raises:
-        StoreError: Its values are damaged.
+        StoreError: Its values differ from their checksum.
     """
+    if not has_checksum(row[:_VALUE_COUNT], row[_VALUE_COUNT]):
+        raise _damaged_paper(row)
     try:
         return Paper(
             paper_id=row[0],
@@ -345,8 +360,11 @@ def paper_from_row(row: Sequence[Any]) -> Paper:
             flags=_strings(row[16]),
         )
     except (ValueError, TypeError, AttributeError) as error:
-        name = visible(str(row[0]), limit=60)
-        raise StoreError(f"library: paper {name} is damaged; run 'paperagent doctor'") from error
+        raise _damaged_paper(row) from error
+
+
+def _damaged_paper(row: Sequence[Any]) -> StoreError:
+    return StoreError(f"library: paper {visible(str(row[0]), limit=60)} is damaged; {REPAIR}")
 
 
 def pack_tags(tags: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from paperagent.errors import OutOfResourcesError, StoreError, StoreLockedError, display_path, visible
 from paperagent.library.home import DATABASE, is_ours, network_filesystem
 from paperagent.library.identity import text_hash
-from paperagent.library.local.database import PAPER_COLUMNS, checksum
+from paperagent.library.local.database import PAPER_COLUMNS, has_checksum
 from paperagent.library.local.index_sync import Indexes
 from paperagent.library.local.papers import PaperTable
 from paperagent.library.local.row_checksums import readable_text
@@ -117,16 +117,14 @@ def _rows(table: PaperTable) -> Check:
 def _damaged(table: PaperTable) -> Iterator[tuple[int, str]]:
     """Yield row and id of the papers that differ from their checksum."""
     last = 0
-    query = (
-        f"SELECT {PAPER_COLUMNS}, text_hash, checksum, row FROM papers WHERE row > ? ORDER BY row LIMIT 2000"
-    )
+    query = f"SELECT {PAPER_COLUMNS}, text_hash, row FROM papers WHERE row > ? ORDER BY row LIMIT 2000"
     while True:
         with table.db.reading() as connection, readable_text(connection):
             page = connection.execute(query, (last,)).fetchall()
         if not page:
             return
-        for *paper, digest, stored, row in page:
-            if checksum(paper) != stored or text_hash(*paper[1:3]) != digest:
+        for *paper, stored, digest, row in page:
+            if not has_checksum(paper, stored) or text_hash(*paper[1:3]) != digest:
                 yield row, paper[0]
         last = page[-1][-1]
 

@@ -20,8 +20,10 @@ from paperagent.library.identity import lookup_names, text_hash
 from paperagent.library.local.counts import LibraryCounts
 from paperagent.library.local.database import (
     PAPER_COLUMNS,
+    PAPER_VALUES,
     LibraryDatabase,
     checksum,
+    has_checksum,
     paper_from_row,
     placeholders,
     put_meta,
@@ -327,7 +329,7 @@ class PaperTable:
                 if self._restore(connection, row):
                     continue
                 remaining += 1
-                query = f"SELECT {PAPER_COLUMNS} FROM papers WHERE row = ?"
+                query = f"SELECT {PAPER_VALUES} FROM papers WHERE row = ?"
                 values = connection.execute(query, (row,)).fetchone()
                 digests = (text_hash(values[1], values[2]), checksum(values))
                 connection.execute(
@@ -339,11 +341,11 @@ class PaperTable:
     def _restore(self, connection: sqlite3.Connection, row: int) -> bool:
         """Undo the change of one bit in a paper; return whether its values match the checksum again."""
         with readable_text(connection):
-            query = f"SELECT {PAPER_COLUMNS}, checksum FROM papers WHERE row = ?"
+            query = f"SELECT {PAPER_COLUMNS} FROM papers WHERE row = ?"
             *values, stored = connection.execute(query, (row,)).fetchone()
-        restored = restore(tuple(values), lambda candidate: checksum(candidate) == stored)
+        restored = restore(tuple(values), lambda candidate: has_checksum(candidate, stored))
         if restored:
-            columns = f"{PAPER_COLUMNS}, text_hash".split(", ")
+            columns = f"{PAPER_VALUES}, text_hash".split(", ")
             digest = text_hash(restored[1], restored[2])
             connection.execute(
                 f"UPDATE papers SET {' = ?, '.join(columns)} = ? WHERE row = ?", (*restored, digest, row)

@@ -235,11 +235,14 @@ def test_a_printed_answer_has_its_quotes(chromium: Any, served: tuple[str, Scrip
 
 
 def test_only_a_live_answer_fades_in(chromium: Any, served: tuple[str, ScriptedServer]) -> None:
-    address, _ = served
+    address, model = served
+    model.responder = saying(*CLAIMS, pause=0.05)
     tab = chromium.new_page()
-    tab.goto(address + post(address, "/ask", question=QUESTION))
+    tab.goto(address + post(address, "/ask", question=QUESTION), wait_until="commit")
+    tab.wait_for_selector(".claim")
     animation = "getComputedStyle(document.querySelector('.claim')).animationName"
     assert tab.evaluate(animation) == "appear"
+    tab.wait_for_load_state("load")
     tab.reload()
     assert tab.evaluate(animation) == "none"
     tab.close()

@@ -117,6 +117,46 @@ def test_a_claim_in_another_language_is_a_statement(claim: str) -> None:
     assert is_statement(claim, f"{GERMAN} {claim}")
 
 
+OTHER_LANGUAGES = """\
+Kleine Modelle erreichen die gleiche Genauigkeit mit einem Zehntel der Daten.
+Weniger Speicher wird benötigt, wenn man Schlüssel und Werte quantisiert.
+Training auf synthetischen Daten verschlechtert die Kalibrierung.
+Vier Verfahren wurden auf neun Sprachen verglichen.
+Sprachmodelle schreiben Code schneller, aber nicht besser.
+Nein, die Methode hilft nur bei langen Eingaben.
+Quantifizierung spart Speicher.
+Dans cette étude, les modèles plus petits consomment moins d'énergie.
+Testée sur 12 langues, la méthode reste stable.
+Utiliser des données synthétiques améliore les résultats de 4 points.
+Aucun modèle ne dépasse 60 % de réussite.
+Permet de diviser les coûts par deux.
+Los modelos pequeños requieren menos memoria.
+Muestra que el filtro elimina el 61% de los tokens.
+Aumenta la velocidad de inferencia 2,4 veces.
+Propone un método sin entrenamiento.
+Il modello supera gli altri su tutti i compiti.
+Mostra che i dati sintetici peggiorano la calibrazione.
+Usare meno dati non riduce la qualità.
+O método melhora a precisão sem treino adicional.
+Het model heeft minder data nodig dan eerdere methoden.
+Malá data stačí k dosažení stejné přesnosti.
+Bu yöntem maliyeti yarıya indirir.
+Model ini mengurangi biaya hingga separuh.
+Модели меньшего размера требуют меньше памяти.
+小模型只需要十分之一的数据。
+小さなモデルでも精度は変わらない。
+작은 모델도 같은 정확도를 보인다.
+النماذج الصغيرة تحتاج إلى ذاكرة أقل.
+Mô hình nhỏ cần ít bộ nhớ hơn.
+""".splitlines()
+"""Claims in 15 languages that no rule was developed on."""
+
+
+def test_claims_in_many_languages_are_statements() -> None:
+    """One has no word that shows its language."""
+    assert [c for c in OTHER_LANGUAGES if not is_claim(c)] == ["Quantifizierung spart Speicher."]
+
+
 def test_a_short_claim_has_the_language_of_its_question() -> None:
     """It may contain no word that shows its language."""
     claim = "Kalibrierung dauert elf Minuten."

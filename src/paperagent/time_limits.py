@@ -206,7 +206,7 @@ _WATCHDOG = _Watchdog()
 
 @contextlib.contextmanager
 def waiting(connection: socket.socket) -> Iterator[None]:
-    """Let the current thread's `Deadline` and `Cancellation` shut down ``connection`` during the block.
+    """Shut down ``connection`` if this thread's deadline passes or it is canceled during the block.
 
     Raises:
         TooSlowError: The deadline passed. It replaces the error of the connection.

@@ -250,7 +250,7 @@ CLEAR_YES, CLEAR_NO = 0.8, 0.2
 """An opinion is clear at or above the first probability, and at or below the second. Labels alone are clear,
 too.
 """
-_HALF = 0.5
+_DOUBT = 0.5
 """Below this probability the judge doubts a claim."""
 LOW_WORDING_SCORE = 0.1
 """Wording score below which a claim is far from its sentences."""
@@ -358,12 +358,12 @@ def apply_probability(claim: Claim, p: float, *, p_statement: float | None = Non
     states_nothing = p_statement is not None and p_statement <= CLEAR_NO
     if support == "unverified":
         if states_nothing:
-            support = "unsupported" if p < _HALF else support
+            support = "unsupported" if p < _DOUBT else support
         elif p >= CLEAR_YES and not failed and score >= LOW_WORDING_SCORE:
             support = "supported"
         elif p <= CLEAR_NO and failed - {"framing"} and score < LOW_WORDING_SCORE:
             support = "unsupported"
-    elif support == "supported" and p < _HALF:
+    elif support == "supported" and p < _DOUBT:
         support = "unverified"
     checks = {**claim.checks, "judge": round(p, 3)}
     if states_nothing and support == "unsupported":

@@ -79,7 +79,7 @@ _SUFFIXES = {
 
 
 def binary_name(head: bytes) -> tuple[str, str] | None:
-    """Return what a binary file looks like, and advice; None if its first bytes are not known."""
+    """Return the likely format of a binary file and advice, or None if its signature is unknown."""
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name, _ADVICE.get(name, EXPORT)
@@ -98,7 +98,7 @@ def binary_name(head: bytes) -> tuple[str, str] | None:
 
 
 def text_name(text: str, suffix: str) -> tuple[str, str] | None:
-    """Return what a text in no known format looks like, and advice; None if it looks like nothing known."""
+    """Return the likely kind of an unsupported text file and advice, or None if it is unknown."""
     headers = [line for line in text[:10_000].splitlines()[:60] if _MAIL_HEADER.match(line)]
     if len(headers) >= _MIN_MAIL_HEADERS and _MAIL_HEADER.match(text):
         return _SUFFIXES[".mht" if "multipart/related" in text[:10_000] else ".eml"]

@@ -186,18 +186,21 @@ _QUESTION = re.compile(r"[?？][\"'”’)\]*]*(?:\s|\Z)")
 
 
 @lru_cache(maxsize=20_000)  # an answer checks every sentence of ten papers
-def looks_like_instruction(sentence: str, abstract: str = "") -> bool:
+def looks_like_instruction(sentence: str, abstract: str = "", *, question: str = "") -> bool:
     """Return whether a sentence addresses its reader or a model instead of reporting something.
 
     Args:
         sentence: The sentence.
         abstract: The abstract that contains it. A sentence in a different language from its abstract counts
             as an address. If the abstract is missing or not English, only English imperatives are recognized.
+        question: The question that the sentence answers, whose language it may have.
     """
     if is_foreign(sentence, abstract):
         return True
     cue = cue_of_address(sentence)
-    return cue is not None and (cue != "imperative" or is_english(abstract) or not looks_foreign(sentence))
+    if cue != "imperative" or is_english(abstract):
+        return cue is not None
+    return not (looks_foreign(sentence) or looks_foreign(question))
 
 
 def cue_of_address(sentence: str) -> Cue | None:  # noqa: PLR0911 - one return for each cue

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from paperagent.text.foreign import FUNCTION_WORDS, looks_foreign
-from paperagent.text.injection import cue_of_address, is_question, looks_like_instruction
+from paperagent.text.foreign import FUNCTION_WORDS
+from paperagent.text.injection import is_question, looks_like_instruction
 
 _MAX_CHARACTERS = 2_000
 _NO_PROSE = re.compile(r"[\d_@]|://|^www\.")
@@ -77,12 +77,8 @@ def is_claim(text: str, question: str = "") -> bool:
         text: The claim.
         question: The question that it answers; if it is not English, the claim need not be, either.
     """
-    cue = cue_of_address(text)
-    if cue == "imperative" and (looks_foreign(text) or looks_foreign(question)):
-        cue = None  # the grammar of imperatives is that of English
     return (
-        cue is None
-        and not is_question(text)
+        not is_question(text)
         and states_something(text)
-        and not _ABOUT_THE_ANSWER.search(text)
+        and not (looks_like_instruction(text, question=question) or _ABOUT_THE_ANSWER.search(text))
     )

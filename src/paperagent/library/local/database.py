@@ -189,7 +189,7 @@ class LibraryDatabase(SqliteDatabase):
         return {name: count for name, count in counts.items() if count}
 
     def repair_rows(self) -> set[str]:
-        """Restore or delete damaged rows, and write SQLite's indexes anew; return the changed tables.
+        """Restore or delete damaged rows, rebuild SQLite's indexes, and return the changed tables.
 
         A counter that cannot be restored gets a value with which the indexes are built again.
         """

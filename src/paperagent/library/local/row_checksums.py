@@ -62,7 +62,7 @@ def count_damaged_rows(connection: sqlite3.Connection, table: str) -> int:
 def repair_rows(connection: sqlite3.Connection, table: str) -> None:
     """Restore the rows of a table in which one bit has flipped, and delete other damaged rows.
 
-    The table is written anew, because a damaged key may not be found where it is. The caller has begun a
+    All rows are written again, because a lookup may miss a row with a damaged key. The caller has begun a
     transaction.
     """
     columns = _columns(connection, table)
@@ -138,7 +138,7 @@ def _as_text(raw: bytes) -> Iterator[str]:
 
 @contextmanager
 def readable_text(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let the block read damaged text: bytes that are not UTF-8 become lone surrogates."""
+    """Read damaged text inside the block. Bytes that are not UTF-8 are decoded as surrogate escapes."""
     connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
     try:
         yield

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from paperagent.errors import OutOfResourcesError, PaperAgentError, StoreError, display_path
 from paperagent.library.home import writable
 from paperagent.library.identity import day_number
+from paperagent.library.local.database import REPAIR
 from paperagent.storage.sqlite import DISK_FULL, store_error
 from paperagent.text.author_names import is_initial, name_words
 from paperagent.text.phrases import PhraseInAnyCase
@@ -31,7 +32,6 @@ _HEAP_BYTES = 50_000_000
 """Memory of the writer, which writes a segment when the memory is full."""
 _MIN_FREE_BYTES = 2**22
 """If less disk space is free, an unknown error is reported as a full disk."""
-_REPAIR = "run 'paperagent doctor --repair'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class LexicalIndex:
         if create:
             folder.mkdir(mode=0o700, exist_ok=True)
         elif not (folder / "meta.json").exists():
-            raise StoreError(f"{self._description}: it is missing; {_REPAIR}")
+            raise StoreError(f"{self._description}: it is missing; {REPAIR}")
         with self._guard():
             if not create and not writable(folder):
                 self._mirror = TemporaryDirectory(prefix="paperagent-")
@@ -287,7 +287,7 @@ class LexicalIndex:
                 int(row): str(searcher.doc(a)["paper_id"][0]) for row, a in zip(rows, addresses, strict=True)
             }
         if len(ids) != len(rows):
-            raise StoreError(f"{self._description}: it holds a paper twice; {_REPAIR}")
+            raise StoreError(f"{self._description}: it holds a paper twice; {REPAIR}")
         return ids
 
     def doc_freq(self, stems: Sequence[str]) -> list[int]:
@@ -444,4 +444,4 @@ def _map_errors(what: str, folder: Path) -> Iterator[None]:
         full = folder.exists() and shutil.disk_usage(folder).free < _MIN_FREE_BYTES
         if full:
             raise OutOfResourcesError(f"{what}: {DISK_FULL}") from error
-        raise store_error(what, error, damaged=_REPAIR, otherwise=f"it is damaged; {_REPAIR}") from error
+        raise store_error(what, error, damaged=REPAIR, otherwise=f"it is damaged; {REPAIR}") from error

@@ -141,8 +141,7 @@ class LibraryDatabase(SqliteDatabase):
         2: "PRAGMA user_version = 3",
     }
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {"row_checksum": row_checksum}
-    # Some builds of SQLite do not let a schema call functions of the application by default.
-    PRAGMAS = ("trusted_schema = ON", "synchronous = FULL", "cache_size = -16384")
+    PRAGMAS = ("synchronous = FULL", "cache_size = -16384")
     FOREIGN = "not a paperagent library; choose another PAPERAGENT_HOME"
     DAMAGED = RESTORE
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from paperagent.errors import OutOfResourcesError, StoreError, StoreLockedError, display_path, visible
 from paperagent.library.home import DATABASE, is_ours, network_filesystem
 from paperagent.library.identity import text_hash
-from paperagent.library.local.database import PAPER_COLUMNS, has_checksum
+from paperagent.library.local.database import PAPER_COLUMNS, REPAIR, has_checksum
 from paperagent.library.local.index_sync import Indexes
 from paperagent.library.local.papers import PaperTable
 from paperagent.library.local.row_checksums import readable_text
-from paperagent.library.local.vector_index import REPAIR, check_files, check_integrity
+from paperagent.library.local.vector_index import check_files, check_integrity
 from paperagent.library.protocol import Check, Health
 
 RESTORE = "restore a backup, or run 'paperagent doctor --repair' and ingest the feeds again"

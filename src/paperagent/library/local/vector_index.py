@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperagent.errors import PaperAgentError, StoreError, display_path, visible
 from paperagent.library.features import HNSW_SETTINGS, check_vector, search_width
+from paperagent.library.local.database import REPAIR
 from paperagent.storage.sqlite import connect, require_files, store_error
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 COLLECTION = "papers"
 DATABASE = "chroma.sqlite3"
-REPAIR = "run 'paperagent doctor --repair'"
 _MAX_BATCH = 2_000
 """Chroma accepts 5,461 at most; smaller batches are not slower."""
 _PAGE = 50_000
